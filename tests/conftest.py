@@ -1,0 +1,92 @@
+"""Fixtures of real servers, shared by the whole suite.
+
+`postgres_server`, `valkey_server`: one each per session. `database`: a fresh migrated database per test,
+`module_database`: one per module. `valkey_url`, `broker_url`: empty logical databases per test.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.servers import Database, RunningPostgres, RunningValkey, running_postgres, running_valkey
+
+CACHE_DATABASE = 0
+BROKER_DATABASE = 1
+
+
+@pytest.fixture(scope="session")
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("servers")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_folder: Path) -> Iterator[RunningPostgres]:
+    """PostgreSQL from the wheel with the roles `lyceum_owner` and `lyceum_app`."""
+    with running_postgres(server_folder / "postgres") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: RunningPostgres) -> str:
+    """Name of a database with the whole schema, to copy from."""
+    from db.migrate import migrate
+
+    template = postgres_server.create_database()
+    applied = migrate(template.owner_url)
+    if inspect.isawaitable(applied):
+        applied = asyncio.run(applied)
+    assert applied
+    return template.name
+
+
+@pytest.fixture
+def database(postgres_server: RunningPostgres, migrated_template: str) -> Iterator[Database]:
+    """A fresh migrated database for one test."""
+    fresh = postgres_server.create_database(migrated_template)
+    yield fresh
+    postgres_server.drop_database(fresh.name)
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres_server: RunningPostgres, migrated_template: str) -> Iterator[Database]:
+    """A fresh migrated database for one module."""
+    fresh = postgres_server.create_database(migrated_template)
+    yield fresh
+    postgres_server.drop_database(fresh.name)
+
+
+@pytest.fixture
+def empty_database(postgres_server: RunningPostgres) -> Iterator[Database]:
+    """A database without a schema, for the migrations' own tests."""
+    fresh = postgres_server.create_database()
+    yield fresh
+    postgres_server.drop_database(fresh.name)
+
+
+@pytest.fixture(scope="session")
+def valkey_server(server_folder: Path) -> Iterator[RunningValkey]:
+    """Valkey from the wheel, with a password."""
+    with running_valkey(server_folder / "valkey") as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(valkey_server: RunningValkey) -> str:
+    """Address of an empty logical database for one test."""
+    return _emptied(valkey_server.url(CACHE_DATABASE))
+
+
+@pytest.fixture
+def broker_url(valkey_server: RunningValkey) -> str:
+    """Address of another empty logical database, for the broker."""
+    return _emptied(valkey_server.url(BROKER_DATABASE))
+
+
+def _emptied(url: str) -> str:
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
