@@ -5,7 +5,6 @@
 """
 
 import asyncio
-import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,10 +35,7 @@ def migrated_template(postgres_server: RunningPostgres) -> str:
     from db.migrate import migrate
 
     template = postgres_server.create_database()
-    applied = migrate(template.owner_url)
-    if inspect.isawaitable(applied):
-        applied = asyncio.run(applied)
-    assert applied
+    assert asyncio.run(migrate(template.owner_url))
     return template.name
 
 
