@@ -1,0 +1,86 @@
+"""The one Piccolo engine of a process and its pool.
+
+Piccolo's own engine connects when it is built and asks for an extension; ours does neither, so that tables can be
+imported anywhere and the address is given when a process starts.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from asyncpg import Connection
+from asyncpg.pool import PoolConnectionProxy
+from piccolo.engine.postgres import PostgresEngine
+from piccolo.querystring import QueryString
+
+from db.errors import DatabaseUnavailable, translated
+from ops.runtime.settings import Settings
+
+ACQUIRE_TIMEOUT_SECONDS = 5.0
+COMMAND_TIMEOUT_SECONDS = 30.0
+
+
+class Engine(PostgresEngine):
+    """Piccolo's engine without a connection at construction and with our exceptions."""
+
+    async def get_version(self) -> float:
+        """Say the oldest version the SQL is written for; nothing is asked of a server."""
+        return 15.0
+
+    async def prep_database(self) -> None:
+        """Create no extension: the bundled server has none to offer."""
+
+    async def run_querystring(self, querystring: QueryString, in_pool: bool = True) -> Any:
+        """Run one query of Piccolo's builder."""
+        with translated():
+            return await super().run_querystring(querystring, in_pool)
+
+
+ENGINE = Engine(config={})
+
+
+async def open_database(settings: Settings, *, pool_size: int = 10) -> None:
+    """Open the pool to `DATABASE_URL`.
+
+    Raises:
+        DatabaseUnavailable: no server answers there.
+    """
+    await open_pool(settings.database_url, pool_size=pool_size)
+
+
+async def open_pool(url: str, *, pool_size: int = 10) -> None:
+    """Open the pool to `url` with at most `pool_size` connections."""
+    with translated():
+        await ENGINE.start_connection_pool(
+            dsn=url,
+            min_size=1,
+            max_size=pool_size,
+            command_timeout=COMMAND_TIMEOUT_SECONDS,
+            timeout=ACQUIRE_TIMEOUT_SECONDS,
+        )
+
+
+async def close_database() -> None:
+    """Close the pool if one is open."""
+    if ENGINE.pool is not None:
+        await ENGINE.close_connection_pool()
+
+
+@asynccontextmanager
+async def connection() -> AsyncIterator["Connection | PoolConnectionProxy"]:
+    """Lend the connection of the current transaction, else one of the pool."""
+    transaction = ENGINE.current_transaction.get()
+    if transaction is not None:
+        yield transaction.connection
+        return
+    if ENGINE.pool is None:
+        raise DatabaseUnavailable("the pool is not open")
+    async with ENGINE.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as lent:
+        yield lent
+
+
+async def ping() -> None:
+    """Raise `DatabaseUnavailable` unless the server answers."""
+    with translated():
+        async with connection() as lent:
+            await lent.execute("SELECT 1")

@@ -1,0 +1,85 @@
+"""What a job is: its kind, declared once in a domain's ``jobs.py``, and the claim a worker holds while it works.
+
+Postgres is the truth. A message in Redis carries a job's id and nothing else; losing all of them loses nothing.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Generic, Literal, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from ops.runtime.ids import JobId
+
+Queue = Literal["ingest", "exams", "models", "notify", "default"]
+QUEUES: tuple[Queue, ...] = ("ingest", "exams", "models", "notify", "default")
+JobState = Literal["queued", "waiting", "running", "succeeded", "dead", "cancelled"]
+TERMINAL_STATES: frozenset[JobState] = frozenset({"succeeded", "dead", "cancelled"})
+
+Args = TypeVar("Args", bound=msgspec.Struct)
+
+
+class RetrySchedule(msgspec.Struct, frozen=True):
+    """Seconds to wait after the first, second, … failed attempt; attempts are one more than delays."""
+
+    delays_seconds: tuple[float, ...]
+    jitter: float = 0.2
+
+    @property
+    def max_attempts(self) -> int:
+        """How often a job may start, kills counted."""
+        return len(self.delays_seconds) + 1
+
+    def delay_seconds(self, attempt: int) -> float:
+        """Return the wait after failed attempt `attempt` (from 1), spread by ± `jitter` so that failures do not march in step."""
+        base = self.delays_seconds[min(attempt, len(self.delays_seconds)) - 1] if self.delays_seconds else 0.0
+        return base * random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311 - spreads load, guards nothing
+
+
+class JobKind(msgspec.Struct, Generic[Args], frozen=True, kw_only=True):
+    """A kind of job. No field has a default: whoever declares a kind decides each of them."""
+
+    name: str
+    args: type[Args]
+    queue: Queue
+    priority: int
+    retry: RetrySchedule
+    time_limit_seconds: float
+    max_age_seconds: float
+    concurrency_per_tenant: int
+    dedupe_key: Callable[[Args], str | None]
+
+    def __post_init__(self) -> None:
+        if self.queue not in QUEUES:
+            raise ValueError(f"job kind {self.name}: no queue is called {self.queue}")
+        if (
+            not self.name
+            or self.time_limit_seconds <= 0
+            or self.max_age_seconds <= 0
+            or self.concurrency_per_tenant < 1
+        ):
+            raise ValueError(f"job kind {self.name!r}: limits must be positive and the name not empty")
+
+
+class JobError(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an attempt failed; `detail` may be shown to whoever may read the job."""
+
+    type: str
+    detail: str
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker's right to run one attempt. `fencing_token` grows with each claim; a write with an older one fails."""
+
+    job_id: JobId
+    kind: str
+    tenant_id: UUID
+    user_id: UUID | None
+    subject_id: UUID | None
+    args: bytes
+    attempt: int
+    max_attempts: int
+    fencing_token: int
+    request_id: str
+    traceparent: str

@@ -1,0 +1,68 @@
+"""A session connection of its own, for what does not survive transaction pooling: advisory locks.
+
+A kill of the process closes the connection, and PostgreSQL frees the lock at once: the lock tells who lives.
+"""
+
+from types import TracebackType
+from typing import Self
+
+import asyncpg
+
+from db.errors import translated
+
+WORKER_LOCK_CLASS = 0x4C59_5755
+LEADER_LOCK_CLASS = 0x4C59_434C
+
+
+class SessionLock:
+    """Holds one advisory lock over a connection to `DATABASE_DIRECT_URL` (or `DATABASE_URL` without a pooler)."""
+
+    def __init__(self, url: str, lock_class: int, key: int) -> None:
+        self._url = url
+        self._lock_class = lock_class
+        self._key = key
+        self._connection: asyncpg.Connection | None = None
+
+    async def acquire(self, *, wait: bool = True) -> bool:
+        """Take the lock; without `wait` return False when somebody else has it.
+
+        Raises:
+            DatabaseUnavailable: no connection.
+        """
+        with translated():
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await asyncpg.connect(self._url, timeout=5)
+            if wait:
+                await self._connection.execute("SELECT pg_advisory_lock($1::int, $2::int)", self._lock_class, self._key)
+                return True
+            return bool(
+                await self._connection.fetchval(
+                    "SELECT pg_try_advisory_lock($1::int, $2::int)", self._lock_class, self._key
+                )
+            )
+
+    async def is_held(self) -> bool:
+        """Tell whether the connection, and so the lock, still stands."""
+        if self._connection is None or self._connection.is_closed():
+            return False
+        with translated():
+            await self._connection.execute("SELECT 1", timeout=5)
+        return True
+
+    async def release(self) -> None:
+        """Close the connection, which frees the lock."""
+        if self._connection is not None and not self._connection.is_closed():
+            await self._connection.close(timeout=2)
+        self._connection = None
+
+    async def __aenter__(self) -> Self:
+        await self.acquire()
+        return self
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.release()

@@ -1,0 +1,239 @@
+"""The one owner of transactions.
+
+    async with unit_of_work() as uow:
+        ...repositories...
+        await uow.audit(subject, "course.created", {"course_id": str(course_id)})
+        await uow.enqueue(INGEST, IngestArgs(...), subject=subject)
+
+Everything inside is committed together or not at all; job ids go to Redis only after the commit. Nesting is refused, and
+no task may be started inside: a task inherits the transaction's connection (`asyncio.create_task` needs an empty context).
+"""
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Protocol, Self
+from uuid import UUID
+
+from piccolo.engine.postgres import PostgresTransaction
+
+from db import query
+from db.dispatch import Dispatch, dispatcher
+from db.engine import ACQUIRE_TIMEOUT_SECONDS, ENGINE
+from db.errors import DatabaseError, DatabaseUnavailable, LeaseLost, translated
+from db.jobs import Args, Claim, JobKind
+from ops.runtime.context import request_id, service_name
+from ops.runtime.ids import JobId, new_id
+from ops.runtime.logging import get_logger
+from ops.runtime.telemetry import inject_traceparent
+
+log = get_logger(__name__)
+
+AfterCommit = Callable[[], Awaitable[None]]
+
+
+class NestedUnitOfWork(DatabaseError):
+    """A unit of work was opened inside another: pass the outer one instead."""
+
+
+class Principal(Protocol):
+    """Whoever acts: `backend.kit.subject.Subject` or a stand-in of a process."""
+
+    @property
+    def tenant_id(self) -> UUID: ...
+    @property
+    def user_id(self) -> UUID | None: ...
+
+
+class _Transaction(PostgresTransaction):
+    """Piccolo's transaction, except that a failing commit or rollback still frees the connection and the context."""
+
+    async def __aenter__(self) -> Self:
+        pool = self.engine.pool
+        if pool is None:
+            raise DatabaseUnavailable("the pool is not open")
+        self.connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
+        try:
+            self.transaction = self.connection.transaction()
+            await self.begin()  # type: ignore[no-untyped-call]
+        except BaseException:
+            await pool.release(self.connection)
+            raise
+        self.context = self.engine.current_transaction.set(self)
+        return self
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        try:
+            if exception is None:
+                await self.commit()  # type: ignore[no-untyped-call]
+            elif not self.connection.is_closed():
+                await self.rollback()  # type: ignore[no-untyped-call]
+        finally:
+            self.engine.current_transaction.reset(self.context)
+            if self.engine.pool is not None:
+                await self.engine.pool.release(self.connection)
+        return False
+
+
+class UnitOfWork:
+    """One transaction; see the module's text. Proof, as a parameter, that a function runs inside one."""
+
+    def __init__(self) -> None:
+        self._transaction: _Transaction | None = None
+        self._dispatches: list[Dispatch] = []
+        self._after_commit: list[AfterCommit] = []
+
+    async def __aenter__(self) -> Self:
+        if ENGINE.current_transaction.get() is not None:
+            raise NestedUnitOfWork("a unit of work is open already")
+        with translated():
+            self._transaction = await _Transaction(ENGINE).__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._transaction is not None
+        with translated():
+            await self._transaction.__aexit__(exception_type, exception, traceback)
+        if exception is None:
+            await self._run_after_commit()
+
+    def after_commit(self, action: AfterCommit) -> None:
+        """Run `action` when, and only when, the transaction has been committed; its failure is logged, not raised."""
+        self._after_commit.append(action)
+
+    async def audit(
+        self,
+        principal: Principal | None,
+        action: str,
+        metadata: dict[str, Any] | None = None,
+        *,
+        sealed: bytes | None = None,
+        tenant_id: UUID | None = None,
+    ) -> None:
+        """Write the audit row of an act.
+
+        Args:
+            principal: who acts; None for an act without a known person, such as a failed sign-in.
+            action: dotted name, `noun.past_participle`.
+            metadata: ids, counts and names of things; never text that a person wrote.
+            sealed: such text, sealed with the person's key.
+            tenant_id: the tenant when there is no principal.
+        """
+        await query.execute(
+            "INSERT INTO audit_log (id, tenant_id, service_name, user_id, action, metadata, sealed, request_id) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            new_id(),
+            principal.tenant_id if principal else tenant_id,
+            service_name.get(),
+            principal.user_id if principal else None,
+            action,
+            query.to_json(metadata or {}),
+            sealed,
+            request_id.get(),
+        )
+
+    async def enqueue(
+        self, kind: JobKind[Args], args: Args, *, subject: Principal, subject_id: UUID | None = None
+    ) -> JobId:
+        """Accept a job: its row is written in this transaction, its id pushed after the commit.
+
+        Args:
+            subject: whose rights the job has; read anew when it runs.
+            subject_id: what the job is about, e.g. a document; lists of jobs can be filtered by it.
+
+        Returns:
+            The new job's id, or that of the live job with the same dedupe key.
+        """
+        job_id = JobId(new_id())
+        row = await query.fetch_value(
+            """INSERT INTO jobs (id, tenant_id, user_id, kind, queue, priority, args, subject_id, dedupe_key, max_attempts,
+                                 time_limit_seconds, concurrency_per_tenant, expires_at, request_id, traceparent)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now() + $13 * interval '1 second', $14, $15)
+               ON CONFLICT (tenant_id, kind, dedupe_key) WHERE state IN ('queued', 'waiting', 'running')
+               DO UPDATE SET dedupe_key = excluded.dedupe_key RETURNING id""",
+            job_id,
+            subject.tenant_id,
+            subject.user_id,
+            kind.name,
+            kind.queue,
+            kind.priority,
+            query.to_json(args),
+            subject_id,
+            kind.dedupe_key(args),
+            kind.retry.max_attempts,
+            float(kind.time_limit_seconds),
+            kind.concurrency_per_tenant,
+            float(kind.max_age_seconds),
+            request_id.get(),
+            inject_traceparent(),
+        )
+        if row == job_id:
+            self._dispatches.append(Dispatch(kind.name, kind.queue, job_id))
+        return JobId(row)
+
+    async def fence(self, claim: Claim) -> None:
+        """Hold the job's row to the end of the transaction, so that what follows is written by its present attempt only.
+
+        Raises:
+            LeaseLost: a later attempt has the job, or it has ended.
+        """
+        held = await query.fetch_value(
+            "SELECT id FROM jobs WHERE id = $1 AND fencing_token = $2 AND state = 'running' FOR UPDATE",
+            claim.job_id,
+            claim.fencing_token,
+        )
+        if held is None:
+            raise LeaseLost(f"attempt {claim.attempt} no longer owns job {claim.job_id}")
+
+    async def _run_after_commit(self) -> None:
+        if self._dispatches:
+            # The caller's answer does not wait for Redis; the relay pushes what a crash here leaves behind.
+            _background(_push(self._dispatches))
+        for action in self._after_commit:
+            try:
+                await action()
+            except Exception:
+                log.exception("after_commit_failed")
+
+
+def unit_of_work() -> UnitOfWork:
+    """Begin a transaction with ``async with``.
+
+    Raises:
+        NestedUnitOfWork: on entry, inside another unit of work.
+        DatabaseUnavailable: on entry or exit, when the server is gone; nothing was committed unless exit raised it.
+    """
+    return UnitOfWork()
+
+
+_running: set[asyncio.Task[None]] = set()
+
+
+def _background(work: Awaitable[None]) -> None:
+    async def run() -> None:
+        await work
+
+    task = asyncio.get_running_loop().create_task(run(), context=contextvars.Context())
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+
+
+async def _push(dispatches: list[Dispatch]) -> None:
+    sender = dispatcher()
+    if sender is None or not await sender.push(dispatches):
+        return
+    try:
+        await query.execute("UPDATE jobs SET pushed_at = now() WHERE id = ANY($1)", [d.job_id for d in dispatches])
+    except DatabaseError as error:
+        log.warning("push_not_recorded", jobs=len(dispatches), error=type(error).__name__)

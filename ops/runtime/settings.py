@@ -1,0 +1,163 @@
+"""Settings: environment variables (each also as ``NAME_FILE``), parsed once into one typed struct.
+
+A default that is made on the machine (data folder, development secrets, addresses of the local servers) is filled in by
+`ops.local`, which passes the result to its children as environment variables. No process reads the environment elsewhere.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+Environment = Literal["development", "staging", "production"]
+Source = Literal["default", "environment", "file"]
+
+SECRETS = frozenset(
+    {
+        "LYCEUM_SIGNING_KEY",
+        "LYCEUM_MASTER_KEY",
+        "LYCEUM_SERVICE_KEY",
+        "LYCEUM_DEMO_PASSWORD",
+        "DATABASE_URL",
+        "DATABASE_DIRECT_URL",
+        "READ_DATABASE_URL",
+        "REDIS_URL",
+        "BROKER_URL",
+        "QDRANT_API_KEY",
+        "OBJECT_STORE_URL",
+        "GENERATION_API_KEY",
+        "SMTP_URL",
+    }
+)
+
+
+class SettingsError(Exception):
+    """The environment cannot be used as it is; the message names the variable and what it takes."""
+
+
+def default_data_dir() -> Path:
+    """Return `/var/lib/lyceum` for root, else the XDG data folder of the user."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/lyceum")
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "lyceum"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of one process. Field names are the variables' names in lower case, without ``LYCEUM_``."""
+
+    env: Environment = "development"
+    data_dir: Path = msgspec.field(default_factory=default_data_dir)
+    port: int = 8000
+    public_url: str = ""
+    trusted_proxies: str = ""
+    demo_password: str = ""
+    signing_key: str = ""
+    master_key: str = ""
+    service_key: str = ""
+    model: str = ""
+    embedder: str = ""
+    log_level: str = "info"
+    max_upload_bytes: int = 64 * 1024 * 1024
+    database_url: str = ""
+    database_direct_url: str = ""
+    read_database_url: str = ""
+    redis_url: str = ""
+    broker_url: str = ""
+    qdrant_url: str = ""
+    qdrant_api_key: str = ""
+    object_store_url: str = ""
+    gateway_url: str = ""
+    generation_url: str = ""
+    generation_api: Literal["openai", "tgi"] = "openai"
+    generation_api_key: str = ""
+    generation_model: str = ""
+    google_client_id: str = ""
+    smtp_url: str = ""
+    otel_exporter_otlp_endpoint: str = ""
+
+    @property
+    def base_url(self) -> str:
+        """Address people use, without a slash at the end."""
+        return (self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @property
+    def direct_database_url(self) -> str:
+        """Address of a session connection: migrations and advisory locks need one (PgBouncer has none to give)."""
+        return self.database_direct_url or self.database_url
+
+
+_OWN = ("env", "data_dir", "port", "public_url", "trusted_proxies", "demo_password", "signing_key", "master_key",
+        "service_key", "model", "embedder", "log_level", "max_upload_bytes")  # fmt: skip
+
+
+def variable_name(field: str) -> str:
+    """Return the environment variable that sets `field`."""
+    return f"LYCEUM_{field.upper()}" if field in _OWN else field.upper()
+
+
+def variable_names() -> list[str]:
+    """Return every variable that is read, in the order of the struct."""
+    return [variable_name(field) for field in Settings.__struct_fields__]
+
+
+def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Parse the environment.
+
+    Raises:
+        SettingsError: a value does not fit its type, a file named by ``NAME_FILE`` cannot be read, or production lacks a secret.
+    """
+    return load_settings_with_sources(environ)[0]
+
+
+def load_settings_with_sources(environ: Mapping[str, str] = os.environ) -> tuple[Settings, dict[str, Source]]:
+    """Parse the environment and tell for each variable where its value came from."""
+    values: dict[str, str] = {}
+    sources: dict[str, Source] = {}
+    for field in Settings.__struct_fields__:
+        name = variable_name(field)
+        raw, sources[name] = _read(name, environ)
+        if raw is not None:
+            values[field] = raw
+    try:
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_explain(error)) from error
+    _check(settings)
+    return settings, sources
+
+
+def _read(name: str, environ: Mapping[str, str]) -> tuple[str | None, Source]:
+    if path := environ.get(f"{name}_FILE"):
+        try:
+            return Path(path).read_text().strip(), "file"
+        except OSError as error:
+            raise SettingsError(f"{name}_FILE names a file that cannot be read: {error.strerror}") from error
+    if value := environ.get(name):
+        return value, "environment"
+    return None, "default"
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value)).expanduser().resolve()
+    raise NotImplementedError(kind)
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    message, _, path = str(error).partition(" - at `$.")
+    return f"{variable_name(path.rstrip('`'))}: {message}" if path else message
+
+
+def _check(settings: Settings) -> None:
+    if not 1 <= settings.port <= 65535:
+        raise SettingsError(f"LYCEUM_PORT must lie between 1 and 65535, not {settings.port}")
+    if settings.env != "production":
+        return
+    if settings.demo_password:
+        raise SettingsError("LYCEUM_DEMO_PASSWORD has no place in production: demo people are refused there")
+    missing = [variable_name(f) for f in ("signing_key", "master_key", "service_key") if not getattr(settings, f)]
+    if missing:
+        raise SettingsError(f"production needs {', '.join(missing)} (32 random bytes each, base64)")

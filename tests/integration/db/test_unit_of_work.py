@@ -1,0 +1,271 @@
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import pytest
+
+from db import query
+from db.engine import ENGINE, close_database, open_pool
+from db.errors import DatabaseUnavailable, LeaseLost, UniqueViolation
+from db.jobs import JobError, JobKind, RetrySchedule
+from db.repositories import audit, idempotency, jobs
+from db.session import WORKER_LOCK_CLASS, SessionLock
+from db.unit_of_work import NestedUnitOfWork, unit_of_work
+from ops.runtime.ids import new_id
+from tests.servers import Database
+
+
+class Work(msgspec.Struct):
+    name: str
+
+
+WORK = JobKind(
+    name="test.work",
+    args=Work,
+    queue="default",
+    priority=0,
+    retry=RetrySchedule((0.0, 0.0)),
+    time_limit_seconds=10,
+    max_age_seconds=60,
+    concurrency_per_tenant=2,
+    dedupe_key=lambda args: args.name or None,
+)
+
+
+class Someone(msgspec.Struct):
+    tenant_id: UUID
+    user_id: UUID | None = None
+
+
+@pytest.fixture
+async def someone(database: Database) -> AsyncIterator[Someone]:
+    await open_pool(database.url)
+    tenant = new_id()
+    await query.execute("INSERT INTO tenants (id, slug, name) VALUES ($1, 'one', 'One')", tenant)
+    yield Someone(tenant)
+    await close_database()
+
+
+async def _audit_count() -> int:
+    return int(await query.fetch_value("SELECT count(*) FROM audit_log"))
+
+
+async def test_an_exception_leaves_nothing_behind(someone: Someone) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with unit_of_work() as uow:
+            await uow.audit(someone, "thing.done")
+            await uow.enqueue(WORK, Work("a"), subject=someone)
+            raise ZeroDivisionError
+
+    assert await _audit_count() == 0
+    assert await query.fetch_value("SELECT count(*) FROM jobs") == 0
+    assert ENGINE.current_transaction.get() is None
+
+
+async def test_nesting_is_refused_and_the_outer_one_goes_on(someone: Someone) -> None:
+    async with unit_of_work() as uow:
+        with pytest.raises(NestedUnitOfWork):
+            async with unit_of_work():
+                pass
+        await uow.audit(someone, "thing.done")
+
+    assert await _audit_count() == 1
+
+
+async def test_a_lost_server_frees_connection_and_context(someone: Someone, database: Database) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        async with unit_of_work():
+            pid = await query.fetch_value("SELECT pg_backend_pid()")
+            await _terminate(database, pid)
+            await query.execute("SELECT 1")
+
+    assert ENGINE.current_transaction.get() is None
+    async with unit_of_work() as uow:
+        await uow.audit(someone, "thing.done")
+    assert await _audit_count() == 1
+
+
+async def test_a_commit_that_fails_raises_and_frees_the_connection(someone: Someone, database: Database) -> None:
+    for _ in range(12):  # more often than the pool has connections
+        with pytest.raises(DatabaseUnavailable):
+            async with unit_of_work() as uow:
+                await uow.audit(someone, "thing.done")
+                await _terminate(database, await query.fetch_value("SELECT pg_backend_pid()"))
+    assert await _audit_count() == 0
+
+
+async def test_unique_violations_name_their_constraint(someone: Someone) -> None:
+    with pytest.raises(UniqueViolation) as raised:
+        await query.execute("INSERT INTO tenants (id, slug, name) VALUES ($1, 'one', 'Two')", new_id())
+    assert raised.value.constraint == "tenants_slug_key"
+
+
+async def test_after_commit_runs_only_after_a_commit(someone: Someone) -> None:
+    ran: list[str] = []
+
+    async def note() -> None:
+        ran.append("x")
+
+    with pytest.raises(ZeroDivisionError):
+        async with unit_of_work() as uow:
+            uow.after_commit(note)
+            raise ZeroDivisionError
+    assert ran == []
+
+    async with unit_of_work() as uow:
+        uow.after_commit(note)
+        assert ran == []
+    assert ran == ["x"]
+
+
+async def test_a_live_dedupe_key_gives_the_same_job(someone: Someone) -> None:
+    async with unit_of_work() as uow:
+        first = await uow.enqueue(WORK, Work("same"), subject=someone)
+        second = await uow.enqueue(WORK, Work("same"), subject=someone)
+        other = await uow.enqueue(WORK, Work(""), subject=someone)
+    assert first == second
+    assert other != first
+
+
+async def test_a_job_is_claimed_once_and_a_stale_attempt_cannot_write(someone: Someone) -> None:
+    async with unit_of_work() as uow:
+        job_id = await uow.enqueue(WORK, Work("a"), subject=someone)
+    worker = new_id()
+    claims = [c for c in await asyncio.gather(*(jobs.claim(job_id, worker, 5) for _ in range(8))) if c]
+    assert len(claims) == 1
+    stale = claims[0]
+
+    (lost,) = await jobs.lost_jobs()  # no process holds the worker's lock
+    async with unit_of_work() as uow:
+        assert await jobs.requeue_lost(uow, lost) == "waiting"
+    fresh = await jobs.claim(job_id, worker, 5)
+    assert fresh is not None
+    assert fresh.attempt == 2
+
+    with pytest.raises(LeaseLost):
+        async with unit_of_work() as uow:
+            await uow.audit(someone, "stale.effect")
+            await jobs.succeed(uow, stale)
+    assert await jobs.renew(stale, 5) is False
+    assert await _audit_count() == 0
+
+    async with unit_of_work() as uow:
+        await uow.audit(someone, "true.effect")
+        await jobs.succeed(uow, fresh)
+    row = await jobs.get(job_id, someone.tenant_id)
+    assert row is not None
+    assert (row.state, row.attempt) == ("succeeded", 2)
+    assert [e.seq for e in await jobs.events_after(job_id, 0)] == [1, 2, 3, 4]
+
+
+async def test_a_worker_that_holds_its_lock_is_not_lost(someone: Someone, database: Database) -> None:
+    worker = new_id()
+    key = await jobs.add_worker(worker, "here", 1, ["default"])
+    async with unit_of_work() as uow:
+        job_id = await uow.enqueue(WORK, Work("a"), subject=someone)
+    async with SessionLock(database.url, WORKER_LOCK_CLASS, key):
+        assert await jobs.claim(job_id, worker, 60)
+        assert await jobs.lost_jobs() == []
+    assert [job.id for job in await jobs.lost_jobs()] == [job_id]
+
+
+async def test_attempts_run_out_also_when_every_worker_dies(someone: Someone) -> None:
+    async with unit_of_work() as uow:
+        job_id = await uow.enqueue(WORK, Work("poison"), subject=someone)
+    states = []
+    for _ in range(WORK.retry.max_attempts):
+        assert await jobs.claim(job_id, new_id(), 5)
+        (lost,) = await jobs.lost_jobs()
+        async with unit_of_work() as uow:
+            states.append(await jobs.requeue_lost(uow, lost))
+    assert states == ["waiting", "waiting", "dead"]
+    assert await jobs.claim(job_id, new_id(), 5) is None
+
+
+async def test_the_limit_per_tenant_makes_the_third_wait(someone: Someone) -> None:
+    async with unit_of_work() as uow:
+        ids = [await uow.enqueue(WORK, Work(str(n)), subject=someone) for n in range(3)]
+    claims = await asyncio.gather(*(jobs.claim(job_id, new_id(), 5) for job_id in ids))
+    assert sum(c is not None for c in claims) == 2
+    waiting = [row for row in [await jobs.get(i, someone.tenant_id) for i in ids] if row and row.state == "waiting"]
+    assert len(waiting) == 1
+    assert waiting[0].retry_at is not None
+
+
+async def test_a_failed_attempt_waits_and_the_last_one_is_dead(someone: Someone) -> None:
+    async with unit_of_work() as uow:
+        job_id = await uow.enqueue(WORK, Work("a"), subject=someone)
+    error = JobError(type="broken", detail="It broke.")
+    for expected in ("waiting", "waiting", "dead"):
+        claim = await jobs.claim(job_id, new_id(), 5)
+        assert claim is not None
+        async with unit_of_work() as uow:
+            assert await jobs.fail(uow, claim, error, 0.0) == expected
+
+
+async def test_audit_seals_find_a_changed_a_missing_and_an_added_entry(someone: Someone, database: Database) -> None:
+    for number in range(5):
+        async with unit_of_work() as uow:
+            await uow.audit(someone, "thing.done", {"number": number})
+        if number == 2:
+            async with unit_of_work() as uow:
+                assert await audit.seal_batch(uow) == 3
+    async with unit_of_work() as uow:
+        assert await audit.seal_batch(uow) == 2
+        assert await audit.seal_batch(uow) == 0
+    assert await audit.verify_seals() is None
+
+    owner = await asyncpg.connect(database.owner_url)
+    first = "(SELECT id FROM audit_log ORDER BY transaction_id, id LIMIT 1)"
+    for tamper in (
+        f"UPDATE audit_log SET metadata = '{{}}' WHERE id = {first}",
+        f"DELETE FROM audit_log WHERE id = {first}",
+        f"""INSERT INTO audit_log SELECT gen_random_uuid(), timestamp, tenant_id, service_name, user_id, 'forged', metadata,
+            sealed, request_id, transaction_id FROM audit_log WHERE id = {first}""",
+    ):
+        transaction = owner.transaction()
+        await transaction.start()
+        await owner.execute(tamper)
+        await transaction.commit()
+        assert await audit.verify_seals() == 1, tamper
+        await owner.execute("DELETE FROM audit_log WHERE action = 'forged'")
+    await owner.close()
+
+
+async def test_an_open_transaction_holds_back_the_seal(someone: Someone, database: Database) -> None:
+    slow = await asyncpg.connect(database.url)
+    transaction = slow.transaction()
+    await transaction.start()
+    await slow.execute("SELECT pg_current_xact_id()")
+    async with unit_of_work() as uow:
+        await uow.audit(someone, "later.done")
+    async with unit_of_work() as uow:
+        assert await audit.seal_batch(uow) == 0
+    await transaction.commit()
+    await slow.close()
+    async with unit_of_work() as uow:
+        assert await audit.seal_batch(uow) == 1
+
+
+async def test_an_idempotency_key_answers_once(someone: Someone) -> None:
+    user = new_id()
+    await query.execute(
+        "INSERT INTO users (id, tenant_id, email, email_normalised, display_name) VALUES ($1, $2, 'a@b', 'a@b', 'A')",
+        user,
+        someone.tenant_id,
+    )
+    begun = await asyncio.gather(*(idempotency.begin("k", user, "POST /x", b"1") for _ in range(6)))
+    assert sorted(begun) == ["begun"] + ["running"] * 5
+    assert await idempotency.begin("k", user, "POST /x", b"2") == "other-body"
+    await idempotency.finish("k", user, "POST /x", 201, {"location": "/x/1"}, b"{}")
+    stored = await idempotency.begin("k", user, "POST /x", b"1")
+    assert isinstance(stored, idempotency.StoredAnswer)
+    assert (stored.status, stored.body) == (201, b"{}")
+
+
+async def _terminate(database: Database, pid: int) -> None:
+    session = await asyncpg.connect(database.url)
+    await session.execute("SELECT pg_terminate_backend($1)", pid)
+    await session.close()
