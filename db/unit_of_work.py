@@ -72,13 +72,22 @@ class _Transaction(PostgresTransaction):
         try:
             if exception is None:
                 await self.commit()  # type: ignore[no-untyped-call]
-            elif not self.connection.is_closed():
-                await self.rollback()  # type: ignore[no-untyped-call]
+            else:
+                await self._roll_back()
         finally:
             self.engine.current_transaction.reset(self.context)
             if self.engine.pool is not None:
                 await self.engine.pool.release(self.connection)
         return False
+
+    async def _roll_back(self) -> None:
+        """Undo; a connection that cannot even do that is dropped, which undoes as well, and the first error goes on."""
+        try:
+            with translated():
+                await self.rollback()  # type: ignore[no-untyped-call]
+        except DatabaseUnavailable as error:
+            log.warning("rollback_failed", error=str(error))
+            self.connection.terminate()
 
 
 class UnitOfWork:
