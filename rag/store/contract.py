@@ -65,7 +65,7 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RankFusion(msgspec.Struct, frozen=True, kw_only=True):
-    """Reciprocal rank fusion (Cormack et al., SIGIR 2009): rank r (from 0) adds 1 / (k + r)."""
+    """Reciprocal rank fusion (Cormack et al., SIGIR 2009): rank r, from 0, adds 1 / ((r + 1) / weight + k - 1)."""
 
     rank_constant: int = 2
     dense_weight: float = 1.0
