@@ -4,10 +4,12 @@ import platform
 from importlib.util import find_spec
 from pathlib import Path
 
+from ops.local.errors import LocalError
+
 POSTGRES_MAJOR = 18
 
 
-class BinaryMissing(Exception):
+class BinaryMissing(LocalError):
     """A server program is not installed; the message says what to install."""
 
 

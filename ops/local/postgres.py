@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ops.local.account import Account, account_for, make_private_folder, write_private_file
-from ops.local.binaries import postgres_program
+from ops.local.binaries import POSTGRES_MAJOR, postgres_program
+from ops.local.errors import DataFolderUnusable, LocalError
 from ops.local.ports import LOOPBACK
 from ops.local.processes import launch_command
 
@@ -52,7 +53,7 @@ GRANT USAGE ON SCHEMA public TO {app};
 """
 
 
-class PostgresFailed(Exception):
+class PostgresFailed(LocalError):
     """A PostgreSQL program ended with an error; the message carries its last lines."""
 
 
@@ -71,8 +72,13 @@ class PostgresServer:
 
         Raises:
             PostgresFailed: initdb ended with an error.
+            DataFolderUnusable: another major version wrote the cluster.
         """
         if (self.data / "PG_VERSION").exists():
+            if (major := self.major_version()) != POSTGRES_MAJOR:
+                raise DataFolderUnusable(
+                    f"{self.data} was written by PostgreSQL {major}, this Lyceum brings {POSTGRES_MAJOR}"
+                )
             return
         make_private_folder(self.folder, self.account)
         password_file = self.folder / "password"

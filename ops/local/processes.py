@@ -1,5 +1,6 @@
 """Processes known by pid and start time, so that a reused pid is never taken for one of ours."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -46,20 +47,19 @@ def is_alive(identity: Identity) -> bool:
 def stop(identity: Identity, stop_signal: int, timeout_seconds: float) -> None:
     """Signal that very process, wait for its end, kill it when the time is over."""
     deadline = time.monotonic() + timeout_seconds
-    _signal(identity, stop_signal)
+    send(identity, stop_signal)
     while is_alive(identity):
         if time.monotonic() > deadline:
-            _signal(identity, signal.SIGKILL)
+            send(identity, signal.SIGKILL)
             deadline = float("inf")
         time.sleep(POLL_SECONDS)
 
 
-def _signal(identity: Identity, number: int) -> None:
+def send(identity: Identity, number: int, *, group: bool = False) -> None:
+    """Send a signal to that very process if it still runs; `group`: to its whole session, which it leads."""
     if is_alive(identity):
-        try:
-            os.kill(identity.pid, number)
-        except ProcessLookupError:
-            return
+        with contextlib.suppress(ProcessLookupError):
+            (os.killpg if group else os.kill)(identity.pid, number)
 
 
 def launch_command(command: Sequence[str], *, death_signal: int, account: Account | None) -> list[str]:
