@@ -15,6 +15,7 @@ from ops.runtime.ids import JobId
 Queue = Literal["ingest", "exams", "models", "notify", "default"]
 QUEUES: tuple[Queue, ...] = ("ingest", "exams", "models", "notify", "default")
 JobState = Literal["queued", "waiting", "running", "succeeded", "dead", "cancelled"]
+Lease = Literal["held", "cancel", "lost"]
 TERMINAL_STATES: frozenset[JobState] = frozenset({"succeeded", "dead", "cancelled"})
 
 Args = TypeVar("Args", bound=msgspec.Struct)
@@ -83,3 +84,27 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     fencing_token: int
     request_id: str
     traceparent: str
+
+    def ended(self, error: JobError | None) -> "EndedJob":
+        """Describe the job's end: with an error it is dead, without one cancelled."""
+        return EndedJob(
+            job_id=self.job_id,
+            kind=self.kind,
+            tenant_id=self.tenant_id,
+            user_id=self.user_id,
+            subject_id=self.subject_id,
+            args=self.args,
+            error=error,
+        )
+
+
+class EndedJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that ended without success: dead when there is an error, else cancelled. Its domain is told in the same transaction."""
+
+    job_id: JobId
+    kind: str
+    tenant_id: UUID
+    user_id: UUID | None
+    subject_id: UUID | None
+    args: bytes
+    error: JobError | None

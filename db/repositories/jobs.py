@@ -1,4 +1,4 @@
-"""The job table as a queue: claims, leases, endings, and what the clock must repair.
+"""The job table as a queue: claims, leases, endings. What the clock repairs stands in `job_upkeep`.
 
 A claim raises `attempt` before any work, so that a job that kills its worker uses up its attempts like any other.
 """
@@ -10,8 +10,7 @@ from uuid import UUID
 import msgspec
 
 from db import query
-from db.jobs import Claim, JobError, JobState
-from db.session import WORKER_LOCK_CLASS
+from db.jobs import TERMINAL_STATES, Claim, JobError, JobState, Lease
 from db.unit_of_work import UnitOfWork, unit_of_work
 from ops.runtime.ids import JobId, new_id
 
@@ -51,28 +50,6 @@ class JobEventRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class PushRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A job whose id has to go to Redis (again)."""
-
-    id: JobId
-    kind: str
-    queue: str
-
-
-class LostRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A running job whose worker is gone or silent."""
-
-    id: JobId
-    kind: str
-    tenant_id: UUID
-    user_id: UUID | None
-    subject_id: UUID | None
-    args: str
-    attempt: int
-    max_attempts: int
-    fencing_token: int
-
-
 COLUMNS = ", ".join(JobRow.__struct_fields__)
 
 LIMIT_RETRY_SECONDS = 1.0
@@ -91,6 +68,10 @@ class _Candidate(msgspec.Struct, frozen=True, kw_only=True):
     expired: bool
     request_id: str
     traceparent: str
+
+
+class _Renewed(msgspec.Struct, frozen=True, kw_only=True):
+    cancel: bool
 
 
 async def get(job_id: UUID, tenant_id: UUID) -> JobRow | None:
@@ -114,8 +95,8 @@ async def events_after(job_id: UUID, after: int, limit: int = 500) -> list[JobEv
 async def claim(job_id: UUID, worker_id: UUID, lease_seconds: float) -> Claim | None:
     """Take the job for one attempt, or return None when there is nothing to do now.
 
-    None means: unknown, running elsewhere, ended, not due yet, over its tenant's limit (it waits a moment), or dead just
-    now because it is too old or out of attempts (`reconcile` tells its domain).
+    None means: unknown, running elsewhere, ended, to be cancelled, not due yet, over its tenant's limit (it waits a
+    moment), or too old (the clock ends it and tells its domain).
     """
     async with unit_of_work() as uow:
         row = await query.fetch_one(
@@ -123,6 +104,7 @@ async def claim(job_id: UUID, worker_id: UUID, lease_seconds: float) -> Claim | 
             """SELECT kind, tenant_id, user_id, subject_id, args, attempt, max_attempts, fencing_token, concurrency_per_tenant,
                       expires_at <= now() AS expired, request_id, traceparent
                FROM jobs WHERE id = $1 AND state IN ('queued', 'waiting') AND (retry_at IS NULL OR retry_at <= now())
+                 AND cancel_requested_at IS NULL
                FOR UPDATE SKIP LOCKED""",
             job_id,
         )
@@ -177,34 +159,39 @@ async def _within_limit(job_id: UUID, row: _Candidate) -> bool:
     return False
 
 
-async def renew(claim_: Claim, lease_seconds: float) -> bool:
-    """Prolong the lease; False when the job is no longer this attempt's or was asked to stop."""
-    touched = await query.execute(
+async def renew(claim_: Claim, lease_seconds: float) -> Lease:
+    """Prolong the lease and say whether the attempt may go on."""
+    row = await query.fetch_one(
+        _Renewed,
         """UPDATE jobs SET lease_until = now() + $3 * interval '1 second'
-           WHERE id = $1 AND fencing_token = $2 AND state = 'running' AND cancel_requested_at IS NULL""",
+           WHERE id = $1 AND fencing_token = $2 AND state = 'running' RETURNING cancel_requested_at IS NOT NULL AS cancel""",
         claim_.job_id,
         claim_.fencing_token,
         float(lease_seconds),
     )
-    return touched == 1
+    if row is None:
+        return "lost"
+    return "cancel" if row.cancel else "held"
 
 
-async def report(claim_: Claim, stage: str, items_done: int = 0, items_total: int = 0) -> None:
-    """Record progress and tell the job's readers.
+async def report(claim_: Claim, stage: str, items_done: int = 0, items_total: int = 0) -> Lease:
+    """Record progress and tell the job's readers; say whether the attempt may go on.
 
     Raises:
         LeaseLost: the job is no longer this attempt's.
     """
     async with unit_of_work() as uow:
         await uow.fence(claim_)
-        await query.execute(
-            "UPDATE jobs SET stage = $2, items_done = $3, items_total = $4 WHERE id = $1",
+        cancel = await query.fetch_value(
+            """UPDATE jobs SET stage = $2, items_done = $3, items_total = $4 WHERE id = $1
+               RETURNING cancel_requested_at IS NOT NULL""",
             claim_.job_id,
             stage,
             items_done,
             items_total,
         )
         await add_event(uow, claim_.job_id, "progress", {"stage": stage, "done": items_done, "total": items_total})
+    return "cancel" if cancel else "held"
 
 
 async def add_event(uow: UnitOfWork, job_id: UUID, event: str, data: dict[str, Any]) -> None:
@@ -296,135 +283,16 @@ async def _end_attempt(uow: UnitOfWork, claim_: Claim, outcome: str, error: JobE
 
 
 async def request_cancel(uow: UnitOfWork, job_id: UUID, tenant_id: UUID) -> JobState | None:
-    """Cancel a job that waits, or ask the one that runs to stop; return its state then, None when unknown."""
+    """Ask for the end of a job that waits or runs; return the state it had, None when unknown.
+
+    A running job stops at its next step; one that waits is ended by the clock, which tells its domain.
+    """
+    del uow  # proof that a transaction is open
     state: JobState | None = await query.fetch_value(
         "SELECT state FROM jobs WHERE id = $1 AND tenant_id = $2 FOR UPDATE", job_id, tenant_id
     )
-    if state in ("queued", "waiting"):
-        await query.execute("UPDATE jobs SET state = 'cancelled', finished_at = now() WHERE id = $1", job_id)
-        await add_event(uow, job_id, "cancelled", {})
-        return "cancelled"
-    if state == "running":
+    if state is not None and state not in TERMINAL_STATES:
         await query.execute(
             "UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE id = $1", job_id
         )
     return state
-
-
-# What the clock does
-
-
-async def jobs_to_push(limit: int = 500) -> list[PushRow]:
-    """Return jobs that are due and whose id is not in Redis as far as we know, or was pushed and not taken for a minute."""
-    return await query.fetch(
-        PushRow,
-        """SELECT id, kind, queue FROM jobs
-           WHERE state IN ('queued', 'waiting') AND coalesce(retry_at, created_at) <= now()
-             AND ((pushed_at IS NULL AND created_at < now() - interval '1 second') OR pushed_at < now() - interval '60 seconds')
-           ORDER BY priority, id LIMIT $1""",
-        limit,
-    )
-
-
-async def mark_pushed(job_ids: list[JobId]) -> None:
-    """Remember that these ids were handed to Redis."""
-    await query.execute("UPDATE jobs SET pushed_at = now() WHERE id = ANY($1)", job_ids)
-
-
-async def forget_pushes() -> int:
-    """Treat every waiting job as not pushed: what the clock does when Redis has lost its data."""
-    return await query.execute(
-        "UPDATE jobs SET pushed_at = NULL WHERE state IN ('queued', 'waiting') AND pushed_at IS NOT NULL"
-    )
-
-
-async def lost_jobs(limit: int = 100) -> list[LostRow]:
-    """Return running jobs whose lease has ended or whose worker's lock is free, i.e. whose process is dead."""
-    return await query.fetch(
-        LostRow,
-        """SELECT j.id, j.kind, j.tenant_id, j.user_id, j.subject_id, j.args, j.attempt, j.max_attempts, j.fencing_token
-           FROM jobs j LEFT JOIN workers w ON w.id = j.worker_id
-           WHERE j.state = 'running' AND (j.lease_until < now() OR NOT EXISTS (
-               SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
-               WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = $1 AND l.objid::bigint = w.lock_key))
-           ORDER BY j.id LIMIT $2""",
-        WORKER_LOCK_CLASS,
-        limit,
-    )
-
-
-async def requeue_lost(uow: UnitOfWork, lost: LostRow) -> JobState | None:
-    """Give a lost job back, or bury it when its attempts are used up; None when it moved on meanwhile.
-
-    A higher fencing token shuts out the old attempt even if its process was only paused.
-    """
-    touched = await query.execute(
-        """UPDATE jobs SET state = 'waiting', lease_until = NULL, pushed_at = NULL, retry_at = now(),
-                  fencing_token = fencing_token + 1
-           WHERE id = $1 AND fencing_token = $2 AND state = 'running'""",
-        lost.id,
-        lost.fencing_token,
-    )
-    if not touched:
-        return None
-    error = JobError(type="worker-lost", detail="The worker stopped in the middle of the work.")
-    await query.execute(
-        "UPDATE job_attempts SET finished_at = now(), outcome = 'lost', error = $3 WHERE job_id = $1 AND attempt = $2",
-        lost.id,
-        lost.attempt,
-        query.to_json(error),
-    )
-    if lost.attempt >= lost.max_attempts:
-        await bury(uow, lost.id, error)
-        return "dead"
-    await add_event(uow, lost.id, "waiting", {"error": error, "retry_in_seconds": 0})
-    return "waiting"
-
-
-async def expired_jobs(limit: int = 100) -> list[LostRow]:
-    """Return jobs that waited beyond their maximum age."""
-    return await query.fetch(
-        LostRow,
-        """SELECT id, kind, tenant_id, user_id, subject_id, args, attempt, max_attempts, fencing_token FROM jobs
-           WHERE state IN ('queued', 'waiting') AND expires_at <= now() ORDER BY id LIMIT $1""",
-        limit,
-    )
-
-
-async def bury_expired(uow: UnitOfWork, expired: LostRow) -> bool:
-    """Mark a job dead that is too old to be of use; False when it moved on meanwhile."""
-    held = await query.fetch_value(
-        "SELECT id FROM jobs WHERE id = $1 AND state IN ('queued', 'waiting') AND expires_at <= now() FOR UPDATE",
-        expired.id,
-    )
-    if held is None:
-        return False
-    await bury(uow, expired.id, JobError(type="expired", detail="The job waited longer than its kind allows."))
-    return True
-
-
-# Workers
-
-
-async def add_worker(worker_id: UUID, host: str, pid: int, queues: list[str]) -> int:
-    """Record a worker and return the key of the lock its process has to hold (`worker_lock`)."""
-    lock_key = worker_id.int & 0x7FFF_FFFF
-    await query.execute(
-        "INSERT INTO workers (id, host, pid, queues, lock_key) VALUES ($1, $2, $3, $4, $5)",
-        worker_id,
-        host,
-        pid,
-        queues,
-        lock_key,
-    )
-    return lock_key
-
-
-async def beat(worker_id: UUID) -> None:
-    """Record that the worker is alive."""
-    await query.execute("UPDATE workers SET heartbeat_at = now() WHERE id = $1", worker_id)
-
-
-async def stop_worker(worker_id: UUID) -> None:
-    """Record that the worker ended by itself."""
-    await query.execute("UPDATE workers SET stopped_at = now() WHERE id = $1", worker_id)

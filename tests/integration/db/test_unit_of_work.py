@@ -8,10 +8,9 @@ import pytest
 
 from db import query
 from db.engine import ENGINE, close_database, open_pool
-from db.errors import DatabaseUnavailable, LeaseLost, UniqueViolation
-from db.jobs import JobError, JobKind, RetrySchedule
-from db.repositories import audit, idempotency, jobs
-from db.session import WORKER_LOCK_CLASS, SessionLock
+from db.errors import DatabaseUnavailable, UniqueViolation
+from db.jobs import JobKind, RetrySchedule
+from db.repositories import audit, idempotency
 from db.unit_of_work import NestedUnitOfWork, unit_of_work
 from ops.runtime.ids import new_id
 from tests.servers import Database
@@ -127,82 +126,6 @@ async def test_a_live_dedupe_key_gives_the_same_job(someone: Someone) -> None:
         other = await uow.enqueue(WORK, Work(""), subject=someone)
     assert first == second
     assert other != first
-
-
-async def test_a_job_is_claimed_once_and_a_stale_attempt_cannot_write(someone: Someone) -> None:
-    async with unit_of_work() as uow:
-        job_id = await uow.enqueue(WORK, Work("a"), subject=someone)
-    worker = new_id()
-    claims = [c for c in await asyncio.gather(*(jobs.claim(job_id, worker, 5) for _ in range(8))) if c]
-    assert len(claims) == 1
-    stale = claims[0]
-
-    (lost,) = await jobs.lost_jobs()  # no process holds the worker's lock
-    async with unit_of_work() as uow:
-        assert await jobs.requeue_lost(uow, lost) == "waiting"
-    fresh = await jobs.claim(job_id, worker, 5)
-    assert fresh is not None
-    assert fresh.attempt == 2
-
-    with pytest.raises(LeaseLost):
-        async with unit_of_work() as uow:
-            await uow.audit(someone, "stale.effect")
-            await jobs.succeed(uow, stale)
-    assert await jobs.renew(stale, 5) is False
-    assert await _audit_count() == 0
-
-    async with unit_of_work() as uow:
-        await uow.audit(someone, "true.effect")
-        await jobs.succeed(uow, fresh)
-    row = await jobs.get(job_id, someone.tenant_id)
-    assert row is not None
-    assert (row.state, row.attempt) == ("succeeded", 2)
-    assert [e.seq for e in await jobs.events_after(job_id, 0)] == [1, 2, 3, 4]
-
-
-async def test_a_worker_that_holds_its_lock_is_not_lost(someone: Someone, database: Database) -> None:
-    worker = new_id()
-    key = await jobs.add_worker(worker, "here", 1, ["default"])
-    async with unit_of_work() as uow:
-        job_id = await uow.enqueue(WORK, Work("a"), subject=someone)
-    async with SessionLock(database.url, WORKER_LOCK_CLASS, key):
-        assert await jobs.claim(job_id, worker, 60)
-        assert await jobs.lost_jobs() == []
-    assert [job.id for job in await jobs.lost_jobs()] == [job_id]
-
-
-async def test_attempts_run_out_also_when_every_worker_dies(someone: Someone) -> None:
-    async with unit_of_work() as uow:
-        job_id = await uow.enqueue(WORK, Work("poison"), subject=someone)
-    states = []
-    for _ in range(WORK.retry.max_attempts):
-        assert await jobs.claim(job_id, new_id(), 5)
-        (lost,) = await jobs.lost_jobs()
-        async with unit_of_work() as uow:
-            states.append(await jobs.requeue_lost(uow, lost))
-    assert states == ["waiting", "waiting", "dead"]
-    assert await jobs.claim(job_id, new_id(), 5) is None
-
-
-async def test_the_limit_per_tenant_makes_the_third_wait(someone: Someone) -> None:
-    async with unit_of_work() as uow:
-        ids = [await uow.enqueue(WORK, Work(str(n)), subject=someone) for n in range(3)]
-    claims = await asyncio.gather(*(jobs.claim(job_id, new_id(), 5) for job_id in ids))
-    assert sum(c is not None for c in claims) == 2
-    waiting = [row for row in [await jobs.get(i, someone.tenant_id) for i in ids] if row and row.state == "waiting"]
-    assert len(waiting) == 1
-    assert waiting[0].retry_at is not None
-
-
-async def test_a_failed_attempt_waits_and_the_last_one_is_dead(someone: Someone) -> None:
-    async with unit_of_work() as uow:
-        job_id = await uow.enqueue(WORK, Work("a"), subject=someone)
-    error = JobError(type="broken", detail="It broke.")
-    for expected in ("waiting", "waiting", "dead"):
-        claim = await jobs.claim(job_id, new_id(), 5)
-        assert claim is not None
-        async with unit_of_work() as uow:
-            assert await jobs.fail(uow, claim, error, 0.0) == expected
 
 
 async def test_audit_seals_find_a_changed_a_missing_and_an_added_entry(someone: Someone, database: Database) -> None:

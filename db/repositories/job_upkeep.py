@@ -1,0 +1,159 @@
+"""What the clock does to the job table: pushes what Redis does not have, and ends or gives back what nobody works on."""
+
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from db import query
+from db.jobs import EndedJob, JobError
+from db.repositories.jobs import add_event, bury
+from db.session import WORKER_LOCK_CLASS
+from db.unit_of_work import UnitOfWork
+from ops.runtime.ids import JobId
+
+Unwanted = Literal["expired", "cancelled"]
+
+WORKER_LOST = JobError(type="worker-lost", detail="The worker stopped in the middle of the work.")
+EXPIRED = JobError(type="expired", detail="The job waited longer than its kind allows.")
+
+
+class PushRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A job whose id has to go to Redis (again)."""
+
+    id: JobId
+    kind: str
+    queue: str
+
+
+class StuckJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that its worker, its age or a person's wish has stopped; `args` is JSON text."""
+
+    id: JobId
+    kind: str
+    tenant_id: UUID
+    user_id: UUID | None
+    subject_id: UUID | None
+    args: str
+    attempt: int
+    max_attempts: int
+    fencing_token: int
+    cancel_requested: bool
+
+    def ended(self, error: JobError | None) -> EndedJob:
+        """Describe the job's end: with an error it is dead, without one cancelled."""
+        return EndedJob(
+            job_id=self.id,
+            kind=self.kind,
+            tenant_id=self.tenant_id,
+            user_id=self.user_id,
+            subject_id=self.subject_id,
+            args=self.args.encode(),
+            error=error,
+        )
+
+
+_STUCK = """j.id, j.kind, j.tenant_id, j.user_id, j.subject_id, j.args, j.attempt, j.max_attempts, j.fencing_token,
+            j.cancel_requested_at IS NOT NULL AS cancel_requested"""
+
+
+async def jobs_to_push(empty_queues: list[str], limit: int = 500) -> list[PushRow]:
+    """Return jobs that are due and were never pushed, or were a minute ago to a queue that is empty in Redis now."""
+    return await query.fetch(
+        PushRow,
+        """SELECT id, kind, queue FROM jobs
+           WHERE state IN ('queued', 'waiting') AND cancel_requested_at IS NULL AND coalesce(retry_at, created_at) <= now()
+             AND ((pushed_at IS NULL AND created_at < now() - interval '1 second')
+                  OR (pushed_at < now() - interval '60 seconds' AND queue = ANY($1)))
+           ORDER BY priority, id LIMIT $2""",
+        empty_queues,
+        limit,
+    )
+
+
+async def mark_pushed(job_ids: list[JobId]) -> None:
+    """Remember that these ids were handed to Redis."""
+    await query.execute("UPDATE jobs SET pushed_at = now() WHERE id = ANY($1)", job_ids)
+
+
+async def forget_pushes(queues: list[str]) -> int:
+    """Treat every waiting job of the queues as not pushed: their messages are lost, or held by a process that is dead.
+
+    A message that comes twice does no harm, for a job is claimed once.
+    """
+    return await query.execute(
+        "UPDATE jobs SET pushed_at = NULL WHERE state IN ('queued', 'waiting') AND pushed_at IS NOT NULL AND queue = ANY($1)",
+        queues,
+    )
+
+
+async def forget_push(job_id: UUID) -> None:
+    """Treat a job as not pushed: its message was taken and not acted on."""
+    await query.execute("UPDATE jobs SET pushed_at = NULL WHERE id = $1 AND state IN ('queued', 'waiting')", job_id)
+
+
+async def lost_jobs(limit: int = 100) -> list[StuckJob]:
+    """Return running jobs whose lease has ended or whose worker's lock is free, i.e. whose process is dead."""
+    return await query.fetch(
+        StuckJob,
+        f"""SELECT {_STUCK} FROM jobs j LEFT JOIN workers w ON w.id = j.worker_id
+            WHERE j.state = 'running' AND (j.lease_until < now() OR NOT EXISTS (
+                SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+                WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = $1 AND l.objid::bigint = w.lock_key))
+            ORDER BY j.id LIMIT $2""",
+        WORKER_LOCK_CLASS,
+        limit,
+    )
+
+
+async def give_back(uow: UnitOfWork, lost: StuckJob) -> EndedJob | None:
+    """Let a lost job be claimed again at once; when its attempts are used up it is dead, and its end is returned.
+
+    A higher fencing token shuts out the old attempt even if its process was only paused. A job that moved on meanwhile
+    is left alone.
+    """
+    touched = await query.execute(
+        """UPDATE jobs SET state = 'waiting', lease_until = NULL, pushed_at = NULL, retry_at = now(),
+                  fencing_token = fencing_token + 1
+           WHERE id = $1 AND fencing_token = $2 AND state = 'running'""",
+        lost.id,
+        lost.fencing_token,
+    )
+    if not touched:
+        return None
+    await query.execute(
+        "UPDATE job_attempts SET finished_at = now(), outcome = 'lost', error = $3 WHERE job_id = $1 AND attempt = $2",
+        lost.id,
+        lost.attempt,
+        query.to_json(WORKER_LOST),
+    )
+    if lost.attempt >= lost.max_attempts:
+        await bury(uow, lost.id, WORKER_LOST)
+        return lost.ended(WORKER_LOST)
+    await add_event(uow, lost.id, "waiting", {"error": WORKER_LOST, "retry_in_seconds": 0})
+    return None
+
+
+async def unwanted_jobs(why: Unwanted, limit: int = 100) -> list[StuckJob]:
+    """Return waiting jobs that are beyond their maximum age, or that somebody asked to cancel."""
+    condition = "j.expires_at <= now()" if why == "expired" else "j.cancel_requested_at IS NOT NULL"
+    return await query.fetch(
+        StuckJob,
+        f"SELECT {_STUCK} FROM jobs j WHERE j.state IN ('queued', 'waiting') AND {condition} ORDER BY j.id LIMIT $1",
+        limit,
+    )
+
+
+async def end_unwanted(uow: UnitOfWork, job: StuckJob, why: Unwanted) -> EndedJob | None:
+    """End a waiting job and return its end; None when it moved on meanwhile."""
+    held = await query.fetch_value(
+        "SELECT id FROM jobs WHERE id = $1 AND state IN ('queued', 'waiting') FOR UPDATE SKIP LOCKED", job.id
+    )
+    if held is None:
+        return None
+    if why == "expired":
+        await bury(uow, job.id, EXPIRED)
+        return job.ended(EXPIRED)
+    await query.execute("UPDATE jobs SET state = 'cancelled', finished_at = now() WHERE id = $1", job.id)
+    await add_event(uow, job.id, "cancelled", {})
+    return job.ended(None)
