@@ -6,6 +6,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.servers import Database, RunningPostgres, RunningValkey
 
@@ -46,7 +48,10 @@ async def test_text_is_utf8_and_case_folding_knows_more_than_ascii(empty_databas
 
 
 def test_valkey_wants_its_password_and_appends_to_a_file(valkey_server: RunningValkey) -> None:
-    with redis.Redis(port=valkey_server.port) as stranger, pytest.raises(redis.AuthenticationError):
+    with (
+        redis.Redis(port=valkey_server.port, retry=Retry(NoBackoff(), 0)) as stranger,
+        pytest.raises(redis.AuthenticationError),
+    ):
         stranger.ping()
     with redis.Redis.from_url(valkey_server.url()) as client:
         assert client.config_get("appendonly", "appendfsync") == {"appendonly": "yes", "appendfsync": "everysec"}
