@@ -29,10 +29,8 @@ def worker(queues: str) -> None:
     """Do the jobs."""
     from actors.main import run_worker  # noqa: PLC0415
 
-    run_worker(
-        _settings("postgres", "valkey", "vectors", "gateway"),
-        [queue.strip() for queue in queues.split(",") if queue.strip()],
-    )
+    names = [name.strip() for name in queues.split(",") if name.strip()]
+    run_worker(_settings("postgres", "valkey", "vectors", "gateway"), names)
 
 
 @run.command()
