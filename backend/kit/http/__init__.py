@@ -1,0 +1,34 @@
+"""What controllers and pages need of the framework: access declarations, the caller, strict bodies, the edge."""
+
+from backend.kit.http.access import (
+    UndeclaredAccess,
+    check_declared,
+    declared_routes,
+    own_authentication,
+    permission,
+    public,
+    signed_in,
+)
+from backend.kit.http.browser import BrowserProtection, Connection
+from backend.kit.http.edge import Edge
+from backend.kit.http.guard import Authenticate, admit, current_subject, guard, record_refusal
+from backend.kit.http.request import LyceumRequest
+
+__all__ = [
+    "Authenticate",
+    "BrowserProtection",
+    "Connection",
+    "Edge",
+    "LyceumRequest",
+    "UndeclaredAccess",
+    "admit",
+    "check_declared",
+    "current_subject",
+    "declared_routes",
+    "guard",
+    "own_authentication",
+    "permission",
+    "public",
+    "record_refusal",
+    "signed_in",
+]

@@ -1,0 +1,89 @@
+"""What each route says about who may call it. A route that says nothing stops the start."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from litestar import Litestar
+from litestar.handlers import BaseRouteHandler
+from litestar.routes import ASGIRoute, HTTPRoute, WebSocketRoute
+
+from backend.kit.permissions import PERMISSIONS
+from backend.kit.ratelimit import RequestClass
+
+OPTION: Final = "access"
+
+
+class UndeclaredAccess(Exception):
+    """Routes do not say who may call them, or name a permission that does not exist."""
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may call a route, and which bucket a call draws on (reads or writes by method when None)."""
+
+    signed_in: bool = True
+    permission: str | None = None
+    own_authentication: bool = False
+    request_class: RequestClass | None = None
+    streams_body: bool = False
+
+
+def permission(name: str, *, request_class: RequestClass | None = None, streams_body: bool = False) -> dict[str, Any]:
+    """For `opt=`: the caller holds `name` somewhere; the service then asks for the place.
+
+    `streams_body` marks a route that reads its body piece by piece, which the edge then leaves unread.
+    """
+    return {OPTION: Access(permission=name, request_class=request_class, streams_body=streams_body)}
+
+
+def signed_in(*, request_class: RequestClass | None = None) -> dict[str, Any]:
+    """For `opt=`: anybody who is signed in, about themselves."""
+    return {OPTION: Access(request_class=request_class)}
+
+
+def public(*, request_class: RequestClass | None = None) -> dict[str, Any]:
+    """For `opt=`: anybody. With a request class, calls are limited per address."""
+    return {OPTION: Access(signed_in=False, request_class=request_class)}
+
+
+def own_authentication(name: str) -> dict[str, Any]:
+    """For `opt=` of a WebSocket: it signs in by its first message and asks for the permission `name` itself."""
+    return {OPTION: Access(permission=name, own_authentication=True)}
+
+
+def access_of(handler: BaseRouteHandler) -> Access | None:
+    """Return what the route says, or None when it is silent."""
+    found = handler.opt.get(OPTION)
+    return found if isinstance(found, Access) else None
+
+
+def declared_routes(app: Litestar) -> Iterator[tuple[str, BaseRouteHandler, Access | None]]:
+    """Yield every route of ours with its address and what it says; the framework's own OPTIONS answers are left out."""
+    for route in app.routes:
+        for handler in _handlers(route):
+            methods = getattr(handler, "http_methods", {"WEBSOCKET"})
+            if methods != {"OPTIONS"}:
+                yield f"{'/'.join(sorted(methods))} {route.path}", handler, access_of(handler)
+
+
+def check_declared(app: Litestar) -> None:
+    """Refuse to start with a silent route.
+
+    Raises:
+        UndeclaredAccess: it lists all of them.
+    """
+    wrong = [
+        address
+        for address, _, access in declared_routes(app)
+        if access is None or (access.permission is not None and access.permission not in PERMISSIONS)
+    ]
+    if wrong:
+        raise UndeclaredAccess(f"say in `opt` who may call {', '.join(wrong)}")
+
+
+def _handlers(route: object) -> list[BaseRouteHandler]:
+    if isinstance(route, HTTPRoute):
+        return list(route.route_handlers)
+    if isinstance(route, WebSocketRoute | ASGIRoute):
+        return [route.route_handler]
+    return []
