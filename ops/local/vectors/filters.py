@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import qdrant_edge as edge
 
 from ops.local.vectors.errors import RefusedError, bad_request, unsupported
@@ -12,7 +13,7 @@ _CLAUSES = frozenset({"must", "should", "must_not", "min_should"})
 _PREDICATES = frozenset({"match", "range", "is_empty", "is_null", "values_count"})
 _BOUNDS = frozenset({"lt", "gt", "gte", "lte"})
 _MATCHES: dict[str, Callable[[Any], Any]] = {
-    "value": edge.MatchValue,
+    "value": lambda value: edge.MatchValue(_scalar(value)),
     "any": edge.MatchAny,
     "except": edge.MatchExcept,
     "text": edge.MatchText,
@@ -69,7 +70,7 @@ def _condition(raw: Any) -> Any:
         ((kind, value),) = condition.items()
         if kind in _SPECIAL:
             return _SPECIAL[kind](value)
-    if condition.keys() <= _CLAUSES:
+    if condition and condition.keys() <= _CLAUSES:
         return _parse(condition)
     raise _unknown("condition", condition)
 
@@ -91,6 +92,11 @@ def _match(raw: Any) -> Any:
         raise _unknown("match", match)
     ((kind, value),) = match.items()
     return _MATCHES[kind](value)
+
+
+def _scalar(value: Any) -> Any:
+    # The binding tries integers before truth values and takes Python's True for 1; NumPy's is no integer.
+    return np.bool_(value) if isinstance(value, bool) else value
 
 
 def _range(raw: Any) -> Any:

@@ -22,7 +22,7 @@ FLUSH_SECONDS = 5.0
 VACUUM_AFTER_IDLE_SECONDS = 120.0
 READS_PER_WRITE_SLICE = 16
 """Searches overtake writes, but a steady stream of them does not stop the writes."""
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 5.0
 _READY = 0
 
 log = get_logger("vectors.worker")
