@@ -5,16 +5,37 @@
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
 from tests.servers import Database, RunningPostgres, RunningValkey, running_postgres, running_valkey
+from tests.skips import may_be_skipped, skips_are_failures, turn_into_failure
 
 CACHE_DATABASE = 0
 BROKER_DATABASE = 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs_gpu: needs an NVIDIA GPU")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and skips_are_failures() and not may_be_skipped(item, report):
+        turn_into_failure(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if report.skipped and skips_are_failures():
+        turn_into_failure(report)
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -28,9 +28,12 @@ def api() -> None:
 def worker(queues: str) -> None:
     """Do the jobs."""
     from actors.main import run_worker  # noqa: PLC0415
+    from db.jobs import QUEUES  # noqa: PLC0415
 
     names = [name.strip() for name in queues.split(",") if name.strip()]
-    run_worker(_settings("postgres", "valkey", "vectors", "gateway"), names)
+    if unknown := sorted(set(names) - set(QUEUES)):
+        raise click.BadParameter(f"no such queue: {', '.join(unknown)} (there are {', '.join(QUEUES)})")
+    run_worker(_settings("postgres", "valkey", "vectors", "gateway"), names or QUEUES)
 
 
 @run.command()

@@ -1,0 +1,41 @@
+# make run: the whole system on this machine.  make test: the whole suite.  Both install what they need into .venv first.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INPUTS := pyproject.toml requirements/lock.txt requirements/torch.txt requirements/install.sh
+STAMP := $(VENV)/installed-$(shell cat $(INPUTS) | sha256sum | cut -c1-16)
+
+.PHONY: run test check format bench evals chaos install
+run: $(STAMP)
+	@exec $(BIN)/lyceum up
+
+test: $(STAMP)
+	@tests/system_packages.sh
+	@$(BIN)/pytest -m "not bench" $(ARGS)
+
+check: $(STAMP)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m db.drift
+
+format: $(STAMP)
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+bench: $(STAMP)
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+evals: $(STAMP)
+	@$(BIN)/python -m tests.evals $(ARGS)
+
+chaos: $(STAMP)
+	@$(BIN)/pytest tests/chaos $(ARGS)
+
+install: $(STAMP)
+
+$(STAMP):
+	@requirements/install.sh "$(PYTHON)" $(VENV)
+	@rm -f $(VENV)/installed-* && touch $@

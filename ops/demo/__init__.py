@@ -1,0 +1,1 @@
+"""The demo: two faculties, courses in English and Arabic, three people."""
