@@ -21,7 +21,7 @@ CONFTEST = "from tests.conftest import pytest_configure, pytest_make_collect_rep
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makeconftest(CONFTEST)
-    pytester.makeini("[pytest]\nmarkers = needs_external: outside\n")
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\nmarkers = needs_external: outside\n")
     pytester.makepyfile(SUITE)
     return pytester
 
