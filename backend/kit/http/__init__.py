@@ -1,6 +1,7 @@
 """What controllers and pages need of the framework: access declarations, the caller, strict bodies, the edge."""
 
 from backend.kit.http.access import (
+    DeclaredRoute,
     UndeclaredAccess,
     check_declared,
     declared_routes,
@@ -18,6 +19,7 @@ __all__ = [
     "Authenticate",
     "BrowserProtection",
     "Connection",
+    "DeclaredRoute",
     "Edge",
     "LyceumRequest",
     "UndeclaredAccess",

@@ -1,7 +1,7 @@
 """What each route says about who may call it. A route that says nothing stops the start."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from litestar import Litestar
@@ -57,13 +57,22 @@ def access_of(handler: BaseRouteHandler) -> Access | None:
     return found if isinstance(found, Access) else None
 
 
-def declared_routes(app: Litestar) -> Iterator[tuple[str, BaseRouteHandler, Access | None]]:
-    """Yield every route of ours with its address and what it says; the framework's own OPTIONS answers are left out."""
+class DeclaredRoute(NamedTuple):
+    """One handler of ours: its path with `{parameters}` as OpenAPI writes it, its methods, and what it says."""
+
+    path: str
+    methods: frozenset[str]
+    handler: BaseRouteHandler
+    access: Access | None
+
+
+def declared_routes(app: Litestar) -> Iterator[DeclaredRoute]:
+    """Yield every route; the framework's own OPTIONS answers are left out."""
     for route in app.routes:
         for handler in _handlers(route):
-            methods = getattr(handler, "http_methods", {"WEBSOCKET"})
+            methods = frozenset(map(str, getattr(handler, "http_methods", {"WEBSOCKET"})))
             if methods != {"OPTIONS"}:
-                yield f"{'/'.join(sorted(methods))} {route.path}", handler, access_of(handler)
+                yield DeclaredRoute(getattr(route, "path_format", route.path), methods, handler, access_of(handler))
 
 
 def check_declared(app: Litestar) -> None:
@@ -73,9 +82,9 @@ def check_declared(app: Litestar) -> None:
         UndeclaredAccess: it lists all of them.
     """
     wrong = [
-        address
-        for address, _, access in declared_routes(app)
-        if access is None or (access.permission is not None and access.permission not in PERMISSIONS)
+        f"{'/'.join(sorted(route.methods))} {route.path}"
+        for route in declared_routes(app)
+        if route.access is None or (route.access.permission is not None and route.access.permission not in PERMISSIONS)
     ]
     if wrong:
         raise UndeclaredAccess(f"say in `opt` who may call {', '.join(wrong)}")

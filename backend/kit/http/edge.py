@@ -15,7 +15,16 @@ from ops.runtime.telemetry import GoldenSignals, extract_traceparent, tracer
 
 log = get_logger("backend.access")
 
-CONTENT_SECURITY_POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
 QUIET_PATHS = ("/health/", "/metrics", "/static/")
 UNMATCHED = "unmatched"
 

@@ -1,0 +1,143 @@
+"""The api process: `create_app` puts the parts together, `serve` runs it."""
+
+import asyncio
+import importlib
+import importlib.util
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.static_files import create_static_files_router
+
+from backend.identity.authentication import cache_keys, identify, looked_up, subject_of
+from backend.kit.http import (
+    Authenticate,
+    BrowserProtection,
+    Connection,
+    Edge,
+    LyceumRequest,
+    admit,
+    check_declared,
+    current_subject,
+    guard,
+    public,
+    record_refusal,
+)
+from backend.kit.ratelimit import RateLimits
+from backend.kit.subject import Subject
+from backend.problems import respond
+from backend.resources import open_resources
+from backend.server import run_server
+from ops.runtime.crypto import decode_key
+from ops.runtime.settings import Settings
+
+MAX_JSON_BYTES = 1024 * 1024
+STATIC_FOLDER = Path(__file__).parent / "web" / "static"
+CONTROLLERS = (
+    "backend.system.controller",
+    "backend.problems.controller",
+    "backend.identity.controller",
+    "backend.academics.controller",
+    "backend.documents.controller",
+    "backend.search.controller",
+    "backend.chat.controller",
+    "backend.jobs.controller",
+    "backend.web",
+)
+
+Resources = Callable[[State], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    settings: Settings,
+    *,
+    limits: RateLimits | None = None,
+    authenticate: Authenticate | None = None,
+    resources: Resources | None = None,
+    route_handlers: list[Any] | None = None,
+) -> Litestar:
+    """Build the application. Everything after `limits` replaces a part for tests of the edge.
+
+    Raises:
+        UndeclaredAccess: a route does not say who may call it.
+        KeyInvalid: a key in the settings is not 32 bytes in base64.
+    """
+    state = State(
+        {"settings": settings, "draining": asyncio.Event(), "authenticate": authenticate or authenticate_request}
+    )
+    state.protection = BrowserProtection(settings, decode_key(settings.signing_key))
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with resources(app.state) if resources else open_resources(settings, app.state, limits):
+            yield
+
+    app = Litestar(
+        route_handlers=[*(route_handlers if route_handlers is not None else _controllers()), _static_files()],
+        state=state,
+        lifespan=[lifespan],
+        guards=[guard],
+        after_exception=[record_refusal],
+        exception_handlers={Exception: respond},
+        dependencies={"subject": Provide(provide_subject, sync_to_thread=False)},
+        request_class=LyceumRequest,
+        request_max_body_size=MAX_JSON_BYTES,
+        openapi_config=_openapi_config(),
+        logging_config=None,
+    )
+    check_declared(app)
+    app.asgi_handler = Edge(app.asgi_handler, settings)
+    return app
+
+
+async def authenticate_request(connection: Connection) -> Subject:
+    """Tell who asks, and count the request against that person's limit, with one round trip to Redis."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    protection: BrowserProtection = connection.app.state.protection
+    claimed = identify(
+        bearer=token.strip() if scheme.lower() == "bearer" else None,
+        cookie=connection.cookies.get(protection.session_cookie) if not scheme else None,
+    )
+    cached = await admit(connection, claimed.user_id.hex, cache_keys(claimed))
+    return await subject_of(claimed, looked_up(cached))
+
+
+def provide_subject(request: LyceumRequest) -> Subject:
+    """Give handlers their `subject`."""
+    return current_subject(request)
+
+
+def serve(settings: Settings) -> None:
+    """Run the api in this process until it is told to stop."""
+    run_server(create_app(settings), settings)
+
+
+def _controllers() -> list[Any]:
+    handlers: list[Any] = []
+    for name in CONTROLLERS:
+        if importlib.util.find_spec(name) is not None:
+            handlers.extend(getattr(importlib.import_module(name), "controllers", []))
+    return handlers
+
+
+def _static_files() -> Router:
+    return create_static_files_router(
+        path="/static", directories=[STATIC_FOLDER], opt=public(), include_in_schema=False, cache_control=None
+    )
+
+
+def _openapi_config() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Lyceum",
+        version="1",
+        description="Courses, documents, search and a tutor that cites its sources.",
+        use_handler_docstrings=True,
+        render_plugins=[JsonRenderPlugin()],
+        openapi_router=Router("/schema", route_handlers=[], opt=public(), include_in_schema=False),
+    )

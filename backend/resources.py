@@ -1,0 +1,85 @@
+"""What an api process holds open, from its first to its last request."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from litestar.datastructures import State
+
+from backend.identity.runtime import close_identity, open_identity
+from backend.kit.cache import Cache
+from backend.kit.ratelimit import RateLimits, RequestGate
+from backend.system.checks import health_registry
+from db.dispatch import close_dispatch, open_dispatch
+from db.engine import close_database, open_database
+from db.errors import DatabaseUnavailable
+from inference_gateway.client import GatewayClient
+from ops.runtime.crypto import ServiceTokens, decode_key
+from ops.runtime.logging import get_logger
+from ops.runtime.objects import ObjectStore
+from ops.runtime.redis import open_redis, open_redis_blocking
+from ops.runtime.settings import Settings
+from ops.runtime.telemetry import configure_telemetry, shutdown_telemetry
+from rag.store import open_vector_store
+
+log = get_logger(__name__)
+
+POOL_SIZE = 20
+DATABASE_RETRY_SECONDS = 0.5
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings, state: State, limits: RateLimits | None = None) -> AsyncIterator[None]:
+    """Open everything and put it on the application's `state`.
+
+    The process starts whether or not the other servers answer yet: until they do, requests that need them get 503 and
+    `/health/ready` says which one is missing.
+    """
+    async with AsyncExitStack() as stack:
+        configure_telemetry("api", settings)
+        stack.callback(shutdown_telemetry)
+        state.redis = open_redis(settings.redis_url)
+        stack.push_async_callback(state.redis.aclose)
+        state.redis_blocking = open_redis_blocking(settings.redis_url)
+        stack.push_async_callback(state.redis_blocking.aclose)
+        state.cache = Cache(state.redis, "lyceum")
+        state.gate = RequestGate(state.redis, limits)
+        state.objects = ObjectStore.from_url(settings.object_store_url)
+        state.vectors = open_vector_store(settings.qdrant_url, settings.qdrant_api_key)
+        stack.push_async_callback(state.vectors.close)
+        state.gateway = GatewayClient(settings.gateway_url, ServiceTokens(decode_key(settings.service_key)))
+        stack.push_async_callback(state.gateway.aclose)
+        state.health = health_registry(state.redis, state.objects, state.vectors, state.gateway)
+        open_identity(settings, state.redis)
+        stack.callback(close_identity)
+        open_dispatch(settings.broker_url)
+        stack.callback(close_dispatch)
+        await stack.enter_async_context(_database(settings))
+        yield
+        state.draining.set()
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[None]:
+    opening = asyncio.create_task(_open_database(settings))
+    try:
+        await asyncio.wait({opening}, timeout=DATABASE_RETRY_SECONDS)
+        yield
+    finally:
+        opening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await opening
+        await close_database()
+
+
+async def _open_database(settings: Settings) -> None:
+    """Try until the server answers."""
+    while True:
+        try:
+            await open_database(settings, pool_size=POOL_SIZE)
+        except DatabaseUnavailable as error:
+            log.warning("database_awaited", error=str(error))
+            await asyncio.sleep(DATABASE_RETRY_SECONDS)
+        else:
+            return

@@ -1,0 +1,1 @@
+Redoc.init("/openapi.json", { hideLogo: true, disableSearch: true }, document.getElementById("docs"));
