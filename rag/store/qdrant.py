@@ -209,6 +209,8 @@ def _translated() -> Iterator[None]:
         raise VectorStoreUnavailable("the vector server does not answer") from error
     except UnexpectedResponse as error:
         status = error.status_code or 0
+        if status == HTTPStatus.NOT_FOUND:
+            raise VectorStoreUnavailable("the index of passages is not made yet") from error
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
             raise VectorStoreUnavailable(f"the vector server answered {status}") from error
         raise VectorStoreError(f"the vector server refused the request with {status}") from error
