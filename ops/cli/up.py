@@ -37,7 +37,7 @@ class TerminalScreen:
             self._console.print(f"  [green]✓[/] {name:<9} {where:<16} [dim]{child.start_took_seconds:.1f} s[/]")
         elif child.state == "ready":
             self._console.print(f"  [green]✓[/] {name} runs again")
-        elif child.state == "ended":
+        elif child.state == "ended" and name in self._announced:
             self._console.print(f"  [red]✗[/] {name} ended with status {child.last_status}; it is started again")
 
     def ready(self, plan: Plan) -> None:

@@ -1,0 +1,111 @@
+"""`lyceum tenant create`, `admin create` and `admin reset` against a migrated database."""
+
+import base64
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.servers import Database
+
+ROOT = Path(__file__).parents[3]
+
+
+class Lyceum:
+    """The command in a process of its own, as a person runs it."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment = environment
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "ops.cli.main", *arguments],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], **self.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+
+@pytest.fixture
+def lyceum(database: Database, valkey_url: str, broker_url: str, tmp_path: Path) -> Lyceum:
+    key = base64.b64encode(bytes(32)).decode()
+    return Lyceum(
+        {
+            "LYCEUM_DATA_DIR": str(tmp_path / "data"),
+            "DATABASE_URL": database.url,
+            "DATABASE_DIRECT_URL": database.owner_url,
+            "REDIS_URL": valkey_url,
+            "BROKER_URL": broker_url,
+            "OBJECT_STORE_URL": "memory://",
+            "LYCEUM_SIGNING_KEY": key,
+            "LYCEUM_MASTER_KEY": key,
+            "LYCEUM_SERVICE_KEY": key,
+        }
+    )
+
+
+async def _fetch(url: str, query: str) -> list[tuple[object, ...]]:
+    connection = await asyncpg.connect(url)
+    try:
+        return [tuple(row) for row in await connection.fetch(query)]
+    finally:
+        await connection.close()
+
+
+async def test_an_administrator_is_made_and_gets_a_link(lyceum: Lyceum, database: Database) -> None:
+    done = lyceum("admin", "create", "dean@uni.example", "--name", "The Dean")
+    assert done.returncode == 0, done.stderr
+    assert "http://127.0.0.1:8000/" in done.stdout
+    people = await _fetch(database.owner_url, "SELECT email, display_name FROM users")
+    assert people == [("dean@uni.example", "The Dean")]
+    again = lyceum("admin", "create", "dean@uni.example")
+    assert again.returncode == 1
+    assert again.stderr.startswith("Error: ")
+    assert "Traceback" not in again.stderr
+    reset = lyceum("admin", "reset", "dean@uni.example")
+    assert reset.returncode == 0
+    assert reset.stdout.splitlines()[-1] != done.stdout.splitlines()[-1]
+
+
+async def test_a_second_tenant_gets_its_own_administrator(lyceum: Lyceum, database: Database) -> None:
+    assert lyceum("tenant", "create", "North School", "--slug", "north").returncode == 0
+    assert lyceum("admin", "create", "head@north.example", "--tenant", "north").returncode == 0
+    rows = await _fetch(
+        database.owner_url,
+        "SELECT t.slug FROM users u JOIN tenants t ON t.id = u.tenant_id WHERE u.email = 'head@north.example'",
+    )
+    assert rows == [("north",)]
+    unknown = lyceum("admin", "create", "x@south.example", "--tenant", "south")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "south" in unknown.stderr
+
+
+def test_without_servers_the_command_says_what_to_do(lyceum: Lyceum) -> None:
+    del lyceum.environment["DATABASE_URL"]
+    done = lyceum("admin", "reset", "dean@uni.example")
+    assert done.returncode == 3
+    assert "lyceum up" in done.stderr
+    assert "DATABASE_URL" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_server_that_is_down_is_one_sentence(lyceum: Lyceum) -> None:
+    lyceum.environment["DATABASE_URL"] = "postgresql://lyceum_app:x@127.0.0.1:1/lyceum"
+    done = lyceum("admin", "reset", "dean@uni.example")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
+async def test_migrate_tells_what_it_applied(lyceum: Lyceum, empty_database: Database) -> None:
+    lyceum.environment |= {"DATABASE_URL": empty_database.url, "DATABASE_DIRECT_URL": empty_database.owner_url}
+    first, second = lyceum("migrate"), lyceum("migrate")
+    assert first.returncode == second.returncode == 0, first.stderr
+    assert first.stdout.count("applied ") >= 2
+    assert second.stdout == "the schema is up to date\n"
+    assert ("users",) in await _fetch(empty_database.owner_url, "SELECT tablename FROM pg_tables")
