@@ -27,12 +27,13 @@ def api() -> None:
 @click.option("--queues", default="", help="Comma-separated queues to take jobs from; all when empty.")
 def worker(queues: str) -> None:
     """Do the jobs."""
-    from actors.main import run_worker  # noqa: PLC0415
     from db.jobs import QUEUES  # noqa: PLC0415
 
     names = [name.strip() for name in queues.split(",") if name.strip()]
     if unknown := sorted(set(names) - set(QUEUES)):
         raise click.BadParameter(f"no such queue: {', '.join(unknown)} (there are {', '.join(QUEUES)})")
+    from actors.main import run_worker  # noqa: PLC0415
+
     run_worker(_settings("postgres", "valkey", "vectors", "gateway"), names or QUEUES)
 
 
