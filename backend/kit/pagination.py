@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import Annotated, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -15,11 +15,6 @@ MAX_CURSOR_CHARACTERS = 512
 
 T = TypeVar("T")
 Key = TypeVar("Key", bound=msgspec.Struct)
-
-Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_LIMIT, description="how many items at most")]
-Cursor = Annotated[
-    str, msgspec.Meta(max_length=MAX_CURSOR_CHARACTERS, description="the `next_cursor` of the page before")
-]
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

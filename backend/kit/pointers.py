@@ -12,6 +12,7 @@ MAX_INTEGER = 2**63 - 1
 _PATH = re.compile(r" - at `(?P<key>key in )?\$(?P<path>.*)`$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])")
 _FIELD = re.compile(r"^Object (?:missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL)
+_MISSING_PARAMETER = re.compile(r"Missing required (?P<source>query|header|cookie|path) parameter '(?P<name>[^']*)'")
 _SOURCES: dict[str, Location] = {
     "query": "query",
     "path": "path",
@@ -55,6 +56,15 @@ def from_litestar(extra: Any) -> list[InputError]:
         pointer = "".join(f"/{escape(step)}" for step in steps) + inner.pointer
         errors.append(InputError(pointer=pointer, detail=inner.detail, location=location))
     return errors[:MAX_REPORTED]
+
+
+def missing_parameter(detail: str) -> list[InputError]:
+    """Read the detail of Litestar's `ValidationException` about a parameter that was not sent."""
+    found = _MISSING_PARAMETER.match(detail)
+    if found is None:
+        return []
+    pointer = f"/{escape(found['name'])}"
+    return [InputError(pointer=pointer, detail="This parameter is required.", location=_SOURCES[found["source"]])]
 
 
 def unstorable(value: Any) -> list[InputError]:

@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException, SerializationException, Validatio
 from backend import errors
 from backend.errors import InputError, LyceumError
 from backend.kit.idempotency import AnsweredBefore
-from backend.kit.pointers import from_litestar, from_message
+from backend.kit.pointers import from_litestar, missing_parameter
 from db.errors import CheckViolation, ConstraintViolation, DatabaseUnavailable
 from inference_gateway.errors import (
     GatewayOverloaded,
@@ -27,6 +27,7 @@ log = get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 CATALOGUE_PATH = "/problems"
 OVERLOAD_RETRY_SECONDS = 2
+NO_BODY = InputError(pointer="", detail="This operation needs a body.")
 
 
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -113,16 +114,9 @@ def _from_http(exception: HTTPException) -> LyceumError:
 
 
 def _input_errors(exception: ValidationException) -> list[InputError]:
-    found = from_litestar(exception.extra)
-    cause = exception.__cause__
-    if isinstance(cause, msgspec.ValidationError) and "`$.data" in (text := str(cause)):
-        others = [error for error in found if error.location != "body"]
-        return [from_message(text, root="data"), *others]
-    return [_without_body(error) if error.pointer == "/data" else error for error in found]
-
-
-def _without_body(error: InputError) -> InputError:
-    return InputError(pointer="", detail="This operation needs a JSON body.", location=error.location)
+    """Find the places. JSON bodies were decoded before (`LyceumRequest`): of those only a missing one is left to report."""
+    found = from_litestar(exception.extra) or missing_parameter(exception.detail)
+    return [NO_BODY if (error.location, error.pointer) == ("body", "") else error for error in found]
 
 
 def _from_parts(exception: BaseException) -> LyceumError | None:

@@ -13,6 +13,7 @@ from backend.kit.http.access import (
 from backend.kit.http.browser import BrowserProtection, Connection
 from backend.kit.http.edge import Edge
 from backend.kit.http.guard import Authenticate, admit, current_subject, guard, record_refusal
+from backend.kit.http.parameters import PageCursor, PageLimit, PathNumber, QueryNumber, QueryText
 from backend.kit.http.request import LyceumRequest
 
 __all__ = [
@@ -22,6 +23,11 @@ __all__ = [
     "DeclaredRoute",
     "Edge",
     "LyceumRequest",
+    "PageCursor",
+    "PageLimit",
+    "PathNumber",
+    "QueryNumber",
+    "QueryText",
     "UndeclaredAccess",
     "admit",
     "check_declared",

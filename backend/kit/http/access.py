@@ -76,7 +76,7 @@ def declared_routes(app: Litestar) -> Iterator[DeclaredRoute]:
 
 
 def check_declared(app: Litestar) -> None:
-    """Refuse to start with a silent route.
+    """Refuse to start with a silent route, or one whose limits on parameters would be lost.
 
     Raises:
         UndeclaredAccess: it lists all of them.
@@ -88,6 +88,14 @@ def check_declared(app: Litestar) -> None:
     ]
     if wrong:
         raise UndeclaredAccess(f"say in `opt` who may call {', '.join(wrong)}")
+    unheeded = [f"{route.path} {name}" for route in declared_routes(app) for name in _unheeded_limits(route.handler)]
+    if unheeded:
+        raise UndeclaredAccess(f"put limits into QueryParameter(…), not msgspec.Meta: {', '.join(unheeded)}")
+
+
+def _unheeded_limits(handler: BaseRouteHandler) -> list[str]:
+    fields = handler.parsed_fn_signature.parameters.values()
+    return [field.name for field in fields if field.name != "data" and field.has_metadata(msgspec.Meta)]
 
 
 def _handlers(route: object) -> list[BaseRouteHandler]:
