@@ -109,22 +109,23 @@ def settings(**changes: Any) -> Settings:
     return Settings(signing_key=KEY, master_key=KEY, service_key=KEY, **changes)
 
 
-def resources(
-    redis: Redis | None = None, limits: RateLimits | None = None
-) -> Callable[[State], AbstractAsyncContextManager[None]]:
+def resources(redis_url: str, limits: RateLimits | None) -> Callable[[State], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def only_a_gate(state: State) -> AsyncIterator[None]:
+        redis = open_redis(redis_url) if redis_url else None
         state.gate = RequestGate(redis, limits or RateLimits(reads=100_000, writes=100_000))
         yield
+        if redis is not None:
+            await redis.aclose()
 
     return only_a_gate
 
 
-def edge_app(*extra: Any, redis: Redis | None = None, limits: RateLimits | None = None, **changes: Any) -> Litestar:
+def edge_app(*extra: Any, redis_url: str = "", limits: RateLimits | None = None, **changes: Any) -> Litestar:
     return create_app(
         settings(**changes),
         authenticate=stand_in,
-        resources=resources(redis, limits),
+        resources=resources(redis_url, limits),
         route_handlers=[*HANDLERS, *extra],
     )
 
