@@ -1,0 +1,109 @@
+"""The gateway's process: puts the parts together and serves them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from litestar import Litestar
+from litestar.di import Provide
+
+from inference_gateway.engines.slot import EmbedderSlot
+from inference_gateway.generation import Generation
+from inference_gateway.upstreams.choose import upstream_from
+from inference_gateway.wire.answers import answer_error
+from inference_gateway.wire.auth import token_guard
+from inference_gateway.wire.chat import create_chat_completion
+from inference_gateway.wire.embeddings import create_embeddings
+from inference_gateway.wire.models import list_models
+from inference_gateway.wire.outermost import Outermost
+from inference_gateway.wire.service import live, metrics, ready
+from ops.runtime.crypto import decode_key
+from ops.runtime.health import HealthRegistry
+from ops.runtime.logging import configure_logging, get_logger
+from ops.runtime.settings import Settings, SettingsError
+from ops.runtime.telemetry import configure_telemetry, shutdown_telemetry
+from ops.runtime.tokens import ServiceTokens
+
+log = get_logger(__name__)
+
+HOST = "127.0.0.1"
+MAX_BODY_BYTES = 32 * 1024 * 1024
+EMBEDDER_CHECK_SECONDS = 5.0
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the client keeps an idle connection, so that the server is never the first to close."""
+
+SHUTDOWN_SECONDS = 10
+
+
+def create_app(tokens: ServiceTokens, slot: EmbedderSlot, generation: Generation) -> Outermost:
+    """Return the ASGI application; its lifespan starts and stops the parts."""
+    health = HealthRegistry()
+    health.add("embedder", slot.check, timeout_seconds=EMBEDDER_CHECK_SECONDS)
+    if generation.model is not None:
+        health.add("generation", generation.check, required=False)
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        slot.start()
+        try:
+            yield
+        finally:
+            slot.close()
+            await generation.close()
+
+    parts: dict[str, Any] = {"slot": slot, "generation": generation, "health": health}
+    return Outermost(
+        Litestar(
+            route_handlers=[create_embeddings, create_chat_completion, list_models, live, ready, metrics],
+            dependencies={name: _provide(part) for name, part in parts.items()},
+            guards=[token_guard(tokens)],
+            exception_handlers={Exception: answer_error},
+            lifespan=[lifespan],
+            openapi_config=None,
+            logging_config=None,
+            request_max_body_size=MAX_BODY_BYTES,
+        )
+    )
+
+
+def serve(settings: Settings) -> None:
+    """Run the gateway in the foreground until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: `GATEWAY_URL` names no port, or `LYCEUM_SERVICE_KEY` is missing.
+    """
+    configure_logging("gateway", settings.log_level)
+    configure_telemetry("gateway", settings)
+    if not settings.service_key:
+        raise SettingsError("the gateway needs LYCEUM_SERVICE_KEY (32 random bytes, base64)")
+    app = create_app(
+        tokens=ServiceTokens(decode_key(settings.service_key)),
+        slot=EmbedderSlot(settings.embedder),
+        generation=Generation(upstream_from(settings)),
+    )
+    config = uvicorn.Config(
+        app,
+        host=HOST,
+        port=_port(settings.gateway_url),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    uvicorn.Server(config).run()
+    shutdown_telemetry()
+
+
+def _provide(part: Any) -> Provide:
+    return Provide(lambda: part, sync_to_thread=False)
+
+
+def _port(url: str) -> int:
+    port = urlsplit(url).port
+    if port is None:
+        raise SettingsError("GATEWAY_URL must name the port the gateway listens on, e.g. http://127.0.0.1:8001")
+    return port

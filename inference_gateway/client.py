@@ -1,0 +1,184 @@
+"""The gateway's client for the other processes: embeddings, model facts and streamed chat over one connection pool.
+
+Imports no torch, no numpy and no web framework. One client per process and event loop; close it with `aclose`.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from uuid import UUID
+
+import httpx
+import msgspec
+
+from inference_gateway.contract import (
+    EMBED_PURPOSE,
+    GENERATE_PURPOSE,
+    ChatDelta,
+    ChatRequest,
+    EmbeddingBatch,
+    Lane,
+    ModelInfo,
+)
+from inference_gateway.errors import GatewayUnavailable, UpstreamBroken
+from inference_gateway.replies import (
+    EmbeddingReply,
+    ModelList,
+    chat_body,
+    decode_vector,
+    deltas_of,
+    error_of,
+    event_data,
+    read_reply,
+)
+from ops.runtime.context import request_id
+from ops.runtime.telemetry import inject_traceparent
+from ops.runtime.tokens import ServiceClaims, ServiceTokens
+
+CONNECT_SECONDS = 2.0
+READ_SECONDS: dict[Lane, float] = {"query": 10.0, "passage": 600.0}
+STREAM_READ_SECONDS = 150.0
+"""Longer than the gateway's own deadlines, so that it is the gateway that explains a silence."""
+
+TEXTS_PER_REQUEST = 256
+"""Large enough for the engine to sort by length, small enough to decode without holding up the event loop."""
+
+
+class GatewayClient:
+    """Speaks to `base_url` with a signed token of 60 seconds on each request."""
+
+    def __init__(self, base_url: str, service_tokens: ServiceTokens) -> None:
+        self._tokens = service_tokens
+        self._http = httpx.AsyncClient(
+            base_url=base_url.rstrip("/"),
+            timeout=httpx.Timeout(10.0, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=30.0),
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> "GatewayClient":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def embed(self, texts: Sequence[str], *, lane: Lane, tenant_id: UUID | None) -> EmbeddingBatch:
+        """Return one vector for each text, in order. Give a document's passages in one call: sorting pays.
+
+        Raises:
+            GatewayOverloaded: the lane is full; `retry_after_seconds` says when to come back.
+            GatewayUnavailable: no gateway, no answer in time, or its model is loading or failed.
+        """
+        if not texts:
+            info = await self.model_info()
+            return _batch([], info.embedder, info.revision, info.dimensions, 0)
+        vectors: list[list[float]] = []
+        tokens = 0
+        for start in range(0, len(texts), TEXTS_PER_REQUEST):
+            reply = await self._embed_once(texts[start : start + TEXTS_PER_REQUEST], lane, tenant_id)
+            vectors.extend(decode_vector(item.embedding) for item in reply.data)
+            tokens += reply.usage.prompt_tokens
+        return _batch(vectors, reply.model, reply.revision, len(vectors[0]), tokens)
+
+    async def model_info(self) -> ModelInfo:
+        """Return the facts about the models that are served.
+
+        Raises:
+            GatewayUnavailable: as `embed` does; `ModelLoading` while the facts are not known yet.
+        """
+        reply = await self._send("GET", "/v1/models", None, self._headers(EMBED_PURPOSE, None, None), 5.0)
+        listing = read_reply(reply.content, ModelList)
+        embedder = next((card for card in listing.data if card.kind == "embedding"), None)
+        if embedder is None:
+            raise GatewayUnavailable("The gateway serves no embedding model.")
+        return ModelInfo(
+            embedder=embedder.id,
+            revision=embedder.revision,
+            dimensions=embedder.dimensions,
+            languages=embedder.languages,
+            max_tokens=embedder.max_tokens,
+            generator=next((card.id for card in listing.data if card.kind == "generation"), None),
+        )
+
+    async def stream_chat(self, request: ChatRequest) -> AsyncIterator[ChatDelta]:
+        """Yield the answer piece by piece; closing the iterator cancels the generation.
+
+        Raises:
+            GenerationUnavailable: no generation model is set up or it cannot be reached.
+            GatewayOverloaded: too many generations run.
+            UpstreamBroken: the stream broke after what was yielded; `UpstreamTimeout` when it fell silent.
+            GatewayUnavailable: no gateway.
+        """
+        headers = self._headers(GENERATE_PURPOSE, request.tenant_id, request.user_id)
+        async with self._open_stream(chat_body(request), headers) as response:
+            async for event in event_data(response.aiter_bytes()):
+                if event == b"[DONE]":
+                    return
+                for delta in deltas_of(event):
+                    yield delta
+        raise UpstreamBroken("The gateway's stream ended before its end was announced.")
+
+    async def _embed_once(self, texts: Sequence[str], lane: Lane, tenant_id: UUID | None) -> EmbeddingReply:
+        body = msgspec.json.encode({"input": texts, "lane": lane, "encoding_format": "base64"})
+        headers = self._headers(EMBED_PURPOSE, tenant_id, None)
+        reply = await self._send("POST", "/v1/embeddings", body, headers, READ_SECONDS[lane])
+        return read_reply(reply.content, EmbeddingReply)
+
+    async def _send(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], read_seconds: float
+    ) -> httpx.Response:
+        timeout = httpx.Timeout(read_seconds, connect=CONNECT_SECONDS)
+        request = self._http.build_request(method, path, content=body, headers=headers, timeout=timeout)
+        try:
+            try:
+                reply = await self._http.send(request)
+            except (httpx.RemoteProtocolError, httpx.ReadError):
+                # A kept-alive connection that the server had closed: these requests may be sent twice.
+                reply = await self._http.send(request)
+        except httpx.TransportError as error:
+            raise _unreachable(error) from error
+        if reply.status_code != httpx.codes.OK:
+            raise error_of(reply.status_code, reply.content, reply.headers.get("retry-after", ""))
+        return reply
+
+    @asynccontextmanager
+    async def _open_stream(self, body: bytes, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
+        timeout = httpx.Timeout(STREAM_READ_SECONDS, connect=CONNECT_SECONDS)
+        request = self._http.build_request(
+            "POST", "/v1/chat/completions", content=body, headers=headers, timeout=timeout
+        )
+        try:
+            response = await self._http.send(request, stream=True)
+        except httpx.TransportError as error:
+            raise _unreachable(error) from error
+        try:
+            if response.status_code != httpx.codes.OK:
+                raise error_of(response.status_code, await response.aread(), response.headers.get("retry-after", ""))
+            yield response
+        except httpx.TransportError as error:
+            raise UpstreamBroken(f"The gateway's stream broke: {type(error).__name__}.") from error
+        finally:
+            await response.aclose()
+
+    def _headers(self, purpose: str, tenant_id: UUID | None, user_id: UUID | None) -> dict[str, str]:
+        token = self._tokens.issue(ServiceClaims(tenant_id=tenant_id, user_id=user_id, purpose=purpose))
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        if identifier := request_id.get():
+            headers["X-Request-ID"] = identifier
+        if traceparent := inject_traceparent():
+            headers["traceparent"] = traceparent
+        return headers
+
+
+def _batch(vectors: list[list[float]], model: str, revision: str, dimensions: int, tokens: int) -> EmbeddingBatch:
+    return EmbeddingBatch(model=model, revision=revision, dimensions=dimensions, vectors=vectors, prompt_tokens=tokens)
+
+
+def _unreachable(error: httpx.TransportError) -> GatewayUnavailable:
+    return GatewayUnavailable(f"The gateway gave no answer: {type(error).__name__}.", retry_after_seconds=2)

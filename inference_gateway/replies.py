@@ -1,0 +1,137 @@
+"""What the gateway's client writes and reads on the wire: OpenAI's shapes with Lyceum's few additions."""
+
+import base64
+import sys
+from array import array
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from inference_gateway.contract import ChatDelta, ChatRequest, FinishReason, Usage
+from inference_gateway.errors import GatewayError, GatewayUnavailable, UpstreamBroken, error_for
+
+T = TypeVar("T")
+
+
+class ReplyUsage(msgspec.Struct, frozen=True, kw_only=True):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class EmbeddingItem(msgspec.Struct, frozen=True, kw_only=True):
+    embedding: str
+
+
+class EmbeddingReply(msgspec.Struct, frozen=True, kw_only=True):
+    data: list[EmbeddingItem]
+    model: str
+    revision: str
+    usage: ReplyUsage
+
+
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    kind: str
+    revision: str = ""
+    dimensions: int = 0
+    languages: tuple[str, ...] = ()
+    max_tokens: int = 0
+
+
+class ModelList(msgspec.Struct, frozen=True, kw_only=True):
+    data: list[ModelCard]
+
+
+class Delta(msgspec.Struct, frozen=True, kw_only=True):
+    content: str | None = None
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    delta: Delta
+    finish_reason: FinishReason | None = None
+
+
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+    message: str = ""
+    code: str | None = None
+
+
+class Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    model: str = ""
+    choices: tuple[Choice, ...] = ()
+    usage: ReplyUsage | None = None
+    error: ErrorBody | None = None
+
+
+class ErrorReply(msgspec.Struct, frozen=True, kw_only=True):
+    error: ErrorBody
+
+
+def decode_vector(encoded: str) -> list[float]:
+    """Return the float32 values that `encoded` holds in base64, little-endian."""
+    values = array("f", base64.b64decode(encoded))
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values.tolist()
+
+
+def chat_body(request: ChatRequest) -> bytes:
+    """Return the body of a streamed chat completion that reports its usage."""
+    fields: dict[str, Any] = {
+        "messages": request.messages,
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    optional = {"top_p": request.top_p, "seed": request.seed, "model": request.model, "stop": request.stop}
+    fields.update({name: value for name, value in optional.items() if value not in (None, "", ())})
+    return msgspec.json.encode(fields)
+
+
+async def event_data(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Yield the data of server-sent events; split on newlines only, since `aiter_lines` also splits on U+2028."""
+    rest = b""
+    async for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                yield line[5:].strip()
+
+
+def deltas_of(event: bytes) -> list[ChatDelta]:
+    """Return the pieces of one event; raises the error that an error event tells of, or `UpstreamBroken`."""
+    try:
+        chunk = msgspec.json.decode(event, type=Chunk)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UpstreamBroken("An event of the stream cannot be read.") from error
+    if chunk.error is not None:
+        raise error_for(chunk.error.code or "upstream_broken", 0)(chunk.error.message)
+    usage = None
+    if chunk.usage is not None:
+        usage = Usage(prompt_tokens=chunk.usage.prompt_tokens, completion_tokens=chunk.usage.completion_tokens)
+    if not chunk.choices:
+        return [ChatDelta(usage=usage, model=chunk.model)] if usage else []
+    return [
+        ChatDelta(text=choice.delta.content or "", finish_reason=choice.finish_reason, usage=usage, model=chunk.model)
+        for choice in chunk.choices
+    ]
+
+
+def read_reply(content: bytes, kind: type[T]) -> T:
+    """Decode an answer of status 200; raises `GatewayUnavailable` when it is not one."""
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise GatewayUnavailable("The gateway's answer cannot be read.") from error
+
+
+def error_of(status: int, content: bytes, retry_after: str) -> GatewayError:
+    """Return the error that an answer other than 200 tells of."""
+    try:
+        body = msgspec.json.decode(content, type=ErrorReply).error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        body = ErrorBody(message=f"The gateway answered {status}.")
+    seconds = int(retry_after) if retry_after.isdigit() else None
+    return error_for(body.code or "", status)(body.message, retry_after_seconds=seconds)

@@ -1,0 +1,63 @@
+"""Servers that speak OpenAI's chat completions: vLLM, SGLang, llama.cpp, `transformers serve`, hosted ones."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from inference_gateway.contract import ChatDelta, ChatRequest, FinishReason, Usage
+from inference_gateway.errors import UpstreamBroken
+from inference_gateway.upstreams.faults import upstream_faults
+from inference_gateway.upstreams.health import get_health
+from inference_gateway.upstreams.transport import Connections
+
+_FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
+
+
+class OpenAIUpstream:
+    """`model` is sent as it is: TGI would read any other name than `tgi` as that of an adapter."""
+
+    def __init__(self, connections: Connections, model: str) -> None:
+        self.model = model
+        self._connections = connections
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
+        """Stream a chat completion."""
+        with upstream_faults():
+            async with self._connections.inference_client() as client:
+                chunks = await client.chat_completion(
+                    messages=[{"role": message.role, "content": message.content} for message in request.messages],
+                    model=self.model,
+                    stream=True,
+                    stream_options={"include_usage": True},
+                    max_tokens=request.max_tokens,
+                    temperature=request.temperature,
+                    top_p=request.top_p,
+                    stop=list(request.stop) or None,
+                    seed=request.seed,
+                )
+                async for chunk in chunks:
+                    yield self._delta(chunk)
+
+    async def check(self) -> None:
+        """Ask `/health`, and `/v1/models` where there is none."""
+        await get_health(self._connections, "/health", "/v1/models")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._connections.close()
+
+    def _delta(self, chunk: Any) -> ChatDelta:
+        usage = None
+        if chunk.usage is not None:
+            usage = Usage(prompt_tokens=chunk.usage.prompt_tokens, completion_tokens=chunk.usage.completion_tokens)
+        model = chunk.model or self.model
+        if not chunk.choices:
+            return ChatDelta(usage=usage, model=model)
+        choice = chunk.choices[0]
+        text = choice.delta.content or ""
+        if not isinstance(text, str):
+            raise UpstreamBroken("The generation server's answer cannot be read: a piece is not text.")
+        return ChatDelta(text=text, finish_reason=_finish_reason(choice.finish_reason), usage=usage, model=model)
+
+
+def _finish_reason(told: str | None) -> FinishReason | None:
+    return None if told is None else _FINISH_REASONS.get(told, "stop")

@@ -1,0 +1,28 @@
+"""What every generation server looks like to the gateway."""
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from inference_gateway.contract import ChatDelta, ChatRequest
+
+
+class Upstream(Protocol):
+    """A server that continues conversations. One contract suite runs against every implementation."""
+
+    model: str
+
+    def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
+        """Yield pieces, the last of which carries `finish_reason`; closing the generator ends the request upstream.
+
+        Raises:
+            GenerationUnavailable: the server cannot be reached or is not ready.
+            UpstreamOverloaded: it answered 429; `retry_after_seconds` is what it said, or a guess.
+            RequestRefused: it will not take this request, e.g. because the prompt is too long.
+            UpstreamBroken: it broke off, or sent what cannot be read.
+        """
+
+    async def check(self) -> None:
+        """Return when the server's own health check does; raises `GenerationUnavailable`."""
+
+    async def close(self) -> None:
+        """Close the connections that are kept."""

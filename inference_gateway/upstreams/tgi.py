@@ -1,0 +1,96 @@
+"""Text Generation Inference on its own wire: `/generate_stream`, with the prompt laid out by the server's own template."""
+
+from collections.abc import AsyncGenerator, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+import msgspec
+
+from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest, FinishReason, Usage
+from inference_gateway.upstreams.faults import upstream_faults
+from inference_gateway.upstreams.health import get_health
+from inference_gateway.upstreams.transport import Connections
+
+SERVED_MODEL = "tgi"
+"""The name that means the base model; TGI reads any other as that of an adapter."""
+
+_FINISH_REASONS: dict[str, FinishReason] = {"length": "length"}
+_BEGINNINGS = ("<|begin_of_text|>", "<bos>", "<s>")
+_SPEAKERS = {"system": "", "user": "User: ", "assistant": "Assistant: "}
+
+
+class _Templated(msgspec.Struct):
+    templated_text: str | None = None
+
+
+class TgiUpstream:
+    """One TGI server. `model` is the name that callers see; the server has only one model."""
+
+    def __init__(self, connections: Connections, model: str) -> None:
+        self.model = model
+        self._connections = connections
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
+        """Stream a generation; TGI wants a temperature above 0 or none at all."""
+        with upstream_faults():
+            async with self._connections.inference_client() as client:
+                prompt = await self._prompt(request.messages)
+                pieces = await client.text_generation(
+                    prompt,
+                    model=f"{self._connections.base_url}/generate_stream",
+                    stream=True,
+                    details=True,
+                    max_new_tokens=request.max_tokens,
+                    do_sample=request.temperature > 0,
+                    temperature=request.temperature or None,
+                    top_p=request.top_p if request.top_p is not None and request.top_p < 1 else None,
+                    stop=list(request.stop) or None,
+                    seed=request.seed,
+                    return_full_text=False,
+                )
+                async for piece in pieces:
+                    yield self._delta(piece)
+
+    async def check(self) -> None:
+        """Ask `/health`, which makes TGI run its model when it was idle."""
+        await get_health(self._connections, "/health")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._connections.close()
+
+    async def _prompt(self, messages: Sequence[ChatMessage]) -> str:
+        """Let the server apply its model's chat template; a model without one gets a plain transcript."""
+        body = {"model": SERVED_MODEL, "messages": [{"role": m.role, "content": m.content} for m in messages]}
+        async with self._connections.http() as http:
+            reply = await http.post(
+                f"{self._connections.base_url}/chat_tokenize", json=body, headers=self._connections.plain_headers()
+            )
+        if reply.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY):
+            return transcript(messages)
+        if not reply.is_success:
+            raise httpx2.HTTPStatusError("chat_tokenize failed", request=reply.request, response=reply)
+        text = msgspec.json.decode(reply.content, type=_Templated).templated_text
+        return without_beginning(text) if text else transcript(messages)
+
+    def _delta(self, piece: Any) -> ChatDelta:
+        text = "" if piece.token.special else piece.token.text
+        if piece.details is None:
+            return ChatDelta(text=text, model=self.model)
+        usage = Usage(prompt_tokens=piece.details.input_length or 0, completion_tokens=piece.details.generated_tokens)
+        reason = _FINISH_REASONS.get(piece.details.finish_reason, "stop")
+        return ChatDelta(text=text, finish_reason=reason, usage=usage, model=self.model)
+
+
+def transcript(messages: Sequence[ChatMessage]) -> str:
+    """Lay a conversation out as plain text that a model without a chat template continues."""
+    turns = [f"{_SPEAKERS[message.role]}{message.content}" for message in messages]
+    return "\n\n".join([*turns, "Assistant:"])
+
+
+def without_beginning(text: str) -> str:
+    """Drop the beginning-of-text token that a template writes: `/generate_stream` adds its own."""
+    for beginning in _BEGINNINGS:
+        text = text.removeprefix(beginning)
+    return text

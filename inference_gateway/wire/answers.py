@@ -1,0 +1,81 @@
+"""Errors on the wire: OpenAI's shape under /v1, problem documents (RFC 9457) elsewhere; one stable name for each."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from inference_gateway.errors import GatewayError
+from ops.runtime.context import request_id
+from ops.runtime.logging import get_logger
+
+log = get_logger(__name__)
+
+_CODES_OF_THE_FRAMEWORK = {
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.BAD_REQUEST: "invalid_request",
+}
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """What is told about an error, whatever the shape."""
+
+    status: int
+    code: str
+    detail: str
+    pointer: str | None = None
+    headers: dict[str, str] = {}
+
+
+def fault_of(error: Exception) -> Fault:
+    """Judge an error; one that nobody foresaw is told without its text."""
+    if isinstance(error, GatewayError):
+        headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+        if error.retry_after_seconds is not None:
+            headers["Retry-After"] = str(error.retry_after_seconds)
+        return Fault(status=error.status, code=error.code, detail=error.detail, pointer=error.pointer, headers=headers)
+    if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        status = HTTPStatus(error.status_code)
+        return Fault(
+            status=status,
+            code=_CODES_OF_THE_FRAMEWORK.get(status, "invalid_request"),
+            detail=f"{status.phrase}.",
+            headers=dict(error.headers or {}),
+        )
+    return Fault(status=500, code=GatewayError.code, detail="An unexpected error; the log has it under the request id.")
+
+
+def openai_error(fault: Fault) -> dict[str, Any]:
+    """Return OpenAI's error object; `code` is the stable name, `param` a JSON pointer."""
+    kind = "invalid_request_error" if fault.status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+    return {"error": {"message": fault.detail, "type": kind, "code": fault.code, "param": fault.pointer}}
+
+
+def problem(fault: Fault) -> dict[str, Any]:
+    """Return a problem document."""
+    return {
+        "type": f"/problems/{fault.code.replace('_', '-')}",
+        "title": HTTPStatus(fault.status).phrase,
+        "status": fault.status,
+        "detail": fault.detail,
+        "request_id": request_id.get(),
+    }
+
+
+def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Litestar's handler for every exception."""
+    fault = fault_of(error)
+    if fault.code == GatewayError.code:
+        log.error("unexpected_error", path=request.url.path, exc_info=error)
+    openai_shaped = request.url.path.startswith("/v1/")
+    body = openai_error(fault) if openai_shaped else problem(fault)
+    return Response(
+        content=msgspec.json.encode(body),
+        status_code=fault.status,
+        headers=fault.headers,
+        media_type="application/json" if openai_shaped else "application/problem+json",
+    )

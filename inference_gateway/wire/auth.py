@@ -1,0 +1,42 @@
+"""Service tokens at the door: every route names the purposes it serves, and only `public` ones need none."""
+
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from inference_gateway.errors import TokenRefused
+from ops.runtime.tokens import ServiceClaims, ServiceTokens, TokenExpired, TokenInvalid
+
+PUBLIC = {"public": True}
+
+
+def purposes(*names: str) -> dict[str, tuple[str, ...]]:
+    """Return the route option that admits tokens made for one of `names`."""
+    return {"purposes": names}
+
+
+def token_guard(tokens: ServiceTokens) -> Any:
+    """Return the guard of the whole application; a route without option is refused to everybody."""
+
+    def require_token(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        if handler.opt.get("public"):
+            return
+        accepted: tuple[str, ...] = handler.opt.get("purposes", ())
+        scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise TokenRefused("A service token is needed: Authorization: Bearer …")
+        connection.state.claims = _verify(tokens, token.strip(), accepted)
+
+    return require_token
+
+
+def _verify(tokens: ServiceTokens, token: str, accepted: tuple[str, ...]) -> ServiceClaims:
+    for purpose in accepted:
+        try:
+            return tokens.verify(token, purpose)
+        except TokenExpired:
+            raise TokenRefused("The service token has ended.") from None
+        except TokenInvalid:
+            continue
+    raise TokenRefused("The service token is not one for this purpose.")

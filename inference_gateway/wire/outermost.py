@@ -1,0 +1,60 @@
+"""The outermost layer: request id from header to log and back, golden signals, one log line a request."""
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any
+
+from ops.runtime.context import accept_request_id, bind_request
+from ops.runtime.logging import get_logger
+from ops.runtime.telemetry import GoldenSignals
+
+log = get_logger(__name__)
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+REQUEST_ID_HEADER = b"x-request-id"
+QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+
+_signals = GoldenSignals("gateway_requests")
+
+
+class Outermost:
+    """Wraps the application, so that even a request that finds no route has an id and a log line."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == REQUEST_ID_HEADER), b"")
+        with bind_request(accept_request_id(given.decode("latin-1"))) as identifier:
+            await self._serve(scope, receive, send, identifier)
+
+    async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, identifier: str) -> None:
+        status = int(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (REQUEST_ID_HEADER, identifier.encode())]
+            await send(message)
+
+        started_at = time.perf_counter()
+        _signals.started()
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            seconds = time.perf_counter() - started_at
+            route = scope.get("path_template") or "unmatched"
+            failed = status == HTTPStatus.INTERNAL_SERVER_ERROR
+            _signals.ended(f"{scope['method']} {route}", f"{status // 100}xx", seconds, failed=failed)
+            if scope["path"] not in QUIET_PATHS:
+                log.info("request", route=route, status=status, took_ms=round(seconds * 1000, 1))

@@ -1,0 +1,34 @@
+"""`/health` and `/metrics`."""
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+
+from inference_gateway.contract import EMBED_PURPOSE, GENERATE_PURPOSE, METRICS_PURPOSE
+from inference_gateway.wire.auth import PUBLIC, purposes
+from ops.runtime.health import HealthRegistry
+from ops.runtime.telemetry import METRICS_CONTENT_TYPE, render_metrics
+
+
+@get("/health/live", opt=PUBLIC)
+async def live() -> dict[str, str]:
+    """Tell that the process answers."""
+    return {"status": "up"}
+
+
+@get(["/health", "/health/ready"], opt=PUBLIC)
+async def ready(health: NamedDependency[HealthRegistry]) -> Response[bytes]:
+    """Tell whether the gateway can do its work, and how far the model is while it loads."""
+    report = await health.run()
+    return Response(
+        content=msgspec.json.encode(report),
+        status_code=200 if report.ready else 503,
+        headers={} if report.ready else {"Retry-After": "2"},
+        media_type="application/json",
+    )
+
+
+@get("/metrics", opt=purposes(METRICS_PURPOSE, EMBED_PURPOSE, GENERATE_PURPOSE))
+async def metrics() -> Response[bytes]:
+    """All metrics of this process for Prometheus."""
+    return Response(content=render_metrics(), media_type=METRICS_CONTENT_TYPE)
