@@ -27,6 +27,7 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 DEFAULT_PORT = 6333
 _JSON = "application/json"
 _KEEP_ALIVE_SECONDS = 75
+_MAX_CONNECTIONS = 512
 _DRAIN_SECONDS = 20
 _PROBES = frozenset({"/", "/healthz", "/livez", "/readyz"})
 
@@ -73,6 +74,7 @@ def serve(settings: Settings) -> None:
         port=address.port or DEFAULT_PORT,
         log_config=None,
         access_log=False,
+        limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )

@@ -51,7 +51,7 @@ class Collection:
         self._shard = shard
         self._space = VectorSpace(entry.vectors, entry.sparse_vectors)
         self._unflushed = False
-        self._deletions = False
+        self._unvacuumed = False
 
     @classmethod
     def create(cls, entry: CollectionEntry, root: Path) -> "Collection":
@@ -79,7 +79,6 @@ class Collection:
         ids, only = _selected(body)
         delete = edge.UpdateOperation
         self._update(delete.delete_points(ids) if only is None else delete.delete_points_by_filter(only))
-        self._deletions = True
 
     def set_payload(self, body: SetPayload) -> None:
         """Set fields of the selected points' payloads."""
@@ -138,10 +137,10 @@ class Collection:
 
     def vacuum(self) -> float | None:
         """Drop deleted points' remains where enough piled up; return the seconds it took, None where nothing was to do."""
-        if not self._deletions:
+        if not self._unvacuumed:
             return None
         started = time.monotonic()
-        self._deletions = False
+        self._unvacuumed = False
         return time.monotonic() - started if self._shard.optimize() else None
 
     def close(self) -> None:
@@ -150,7 +149,7 @@ class Collection:
         self._shard.close()
 
     def _update(self, operation: edge.UpdateOperation) -> None:
-        self._unflushed = True
+        self._unflushed = self._unvacuumed = True
         with engine_errors():
             self._shard.update(operation)
 
