@@ -98,10 +98,12 @@ def _sentence(text: str, span: Span, language: str) -> Sentence:
 
 
 def _window(text: str, span: Span, language: str, question_terms: frozenset[str]) -> Span:
-    """Return the span itself, or of one too long to quote the run of words that meets the question most often."""
+    """Return the span itself; of one too long to quote, the run of words with the question's terms in its middle."""
     words = list(_WORD.finditer(text, span.start, span.end))
     if len(words) <= _MAX_WINDOW_WORDS:
         return span
     meets = [not question_terms.isdisjoint(analyse(word.group(), language)) for word in words]
-    first = max(range(len(words) - _MAX_WINDOW_WORDS + 1), key=lambda i: sum(meets[i : i + _MAX_WINDOW_WORDS]))
+    counts = [sum(meets[i : i + _MAX_WINDOW_WORDS]) for i in range(len(words) - _MAX_WINDOW_WORDS + 1)]
+    best = [i for i, count in enumerate(counts) if count == max(counts)]
+    first = best[len(best) // 2]
     return Span(words[first].start(), words[first + _MAX_WINDOW_WORDS - 1].end())
