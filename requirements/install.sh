@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
-pip() { "$python" -m pip --quiet "$@"; }
+pip() { "$python" -m pip -qq "$@"; }
 
 "$base" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Lyceum needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"
 "$base" -c 'import ensurepip, venv' || fail "this Python cannot make virtual environments (on Debian: apt-get install python3-venv)"
