@@ -3,13 +3,13 @@
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 CONNECT_TIMEOUT_SECONDS = 1.0
 ANSWER_TIMEOUT_SECONDS = 2.0
 MAX_CONNECTIONS = 512
 
-__all__ = ["Redis", "RedisError", "open_redis", "open_redis_blocking"]
+__all__ = ["NoScriptError", "Redis", "RedisError", "open_redis", "open_redis_blocking"]
 
 
 def open_redis(url: str) -> Redis:

@@ -1,0 +1,203 @@
+"""Courses, and who may read which now."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from db import query
+from db.repositories.places import HIDE, Places, lock, made
+from db.unit_of_work import UnitOfWork
+from ops.runtime.ids import CourseId, FacultyId, SemesterId, TenantId, new_id
+
+
+class CourseRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A course, as the API gives it."""
+
+    id: CourseId
+    faculty_id: FacultyId
+    semester_id: SemesterId
+    code: str
+    title: str
+    document_set_version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class ReadableCourse(msgspec.Struct, frozen=True, kw_only=True):
+    """A course somebody may search, with what its points carry."""
+
+    course_id: CourseId
+    faculty_id: FacultyId
+    semester_id: SemesterId
+    document_set_version: int
+
+
+COURSE = ", ".join(CourseRow.__struct_fields__)
+
+# Decided by live grants and enrolments alone: never by a cached subject, a role's name or a semester's dates.
+READABLE = """
+c.tenant_id = $1 AND c.deleted_at IS NULL AND (
+    EXISTS (SELECT FROM grants g JOIN roles r ON r.id = g.role_id
+            WHERE g.user_id = $2 AND g.deleted_at IS NULL AND r.deleted_at IS NULL AND $3 = ANY(r.permissions)
+              AND (g.course_id = c.id OR g.faculty_id = c.faculty_id OR (g.course_id IS NULL AND g.faculty_id IS NULL)))
+    OR ($4 AND EXISTS (SELECT FROM enrolments e WHERE e.user_id = $2 AND e.course_id = c.id AND e.ended_at IS NULL)
+           AND EXISTS (SELECT FROM grants g JOIN roles r ON r.id = g.role_id
+                       WHERE g.user_id = $2 AND g.deleted_at IS NULL AND r.deleted_at IS NULL
+                         AND 'course.learn' = ANY(r.permissions))))
+AND EXISTS (SELECT FROM users u WHERE u.id = $2 AND u.tenant_id = $1 AND u.state = 'active' AND u.deleted_at IS NULL)
+"""
+
+
+async def readable_courses(
+    tenant_id: TenantId, user_id: UUID, permission: str, *, learners_too: bool
+) -> list[ReadableCourse]:
+    """Return the courses where the person holds `permission` now, by id; `learners_too` when enrolments give it."""
+    return await query.fetch(
+        ReadableCourse,
+        f"""SELECT c.id AS course_id, c.faculty_id, c.semester_id, c.document_set_version FROM courses c
+            WHERE {READABLE} ORDER BY c.id""",
+        tenant_id,
+        user_id,
+        permission,
+        learners_too,
+    )
+
+
+async def live_courses(*, faculty_id: UUID | None = None, semester_id: UUID | None = None) -> int:
+    """Return how many live courses a faculty or a semester has."""
+    return int(
+        await query.fetch_value(
+            """SELECT count(*) FROM courses WHERE deleted_at IS NULL AND ($1::uuid IS NULL OR faculty_id = $1)
+               AND ($2::uuid IS NULL OR semester_id = $2)""",
+            faculty_id,
+            semester_id,
+        )
+    )
+
+
+async def course(course_id: UUID, tenant_id: UUID) -> CourseRow | None:
+    """Return a live course."""
+    return await query.fetch_one(
+        CourseRow,
+        f"SELECT {COURSE} FROM courses WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL",
+        course_id,
+        tenant_id,
+    )
+
+
+async def hold_course(uow: UnitOfWork, course_id: UUID, tenant_id: UUID, *, to_change: bool) -> CourseRow | None:
+    """As `course`; it cannot be deleted or moved (`to_change`: nor held by others) until the transaction ends."""
+    del uow
+    return await query.fetch_one(
+        CourseRow,
+        f"SELECT {COURSE} FROM courses WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL {lock(to_change)}",
+        course_id,
+        tenant_id,
+    )
+
+
+async def faculty_of_course(course_id: UUID, tenant_id: UUID, *, with_deleted: bool = False) -> FacultyId | None:
+    """Return which faculty owns a course."""
+    owner: FacultyId | None = await query.fetch_value(
+        "SELECT faculty_id FROM courses WHERE id = $1 AND tenant_id = $2 AND ($3 OR deleted_at IS NULL)",
+        course_id,
+        tenant_id,
+        with_deleted,
+    )
+    return owner
+
+
+_COURSES = f"""
+SELECT {COURSE} FROM courses
+WHERE tenant_id = $1 AND deleted_at IS NULL AND ($2 OR faculty_id = ANY($3) OR id = ANY($4))
+  AND ($5::uuid IS NULL OR faculty_id = $5) AND ($6::uuid IS NULL OR semester_id = $6)
+  AND ($7::text IS NULL OR position(lower($7) IN lower(title)) > 0 OR position(lower($7) IN lower(code)) > 0)
+  AND ($8::uuid IS NULL OR id > $8)
+ORDER BY id LIMIT $9
+"""
+
+
+async def courses(
+    tenant_id: UUID,
+    places: Places,
+    *,
+    faculty_id: UUID | None,
+    semester_id: UUID | None,
+    text: str | None,
+    after_id: UUID | None,
+    limit: int,
+) -> list[CourseRow]:
+    """Return the courses of `places`, by id."""
+    return await query.fetch(
+        CourseRow,
+        _COURSES,
+        tenant_id,
+        *places.arguments(),
+        faculty_id,
+        semester_id,
+        text,
+        after_id,
+        limit,
+    )
+
+
+async def add_course(
+    uow: UnitOfWork, tenant_id: UUID, *, faculty_id: UUID, semester_id: UUID, code: str, title: str
+) -> CourseRow:
+    """Add a course to a semester that is held.
+
+    Raises:
+        UniqueViolation: `courses_code_live`.
+    """
+    del uow
+    return made(
+        await query.fetch_one(
+            CourseRow,
+            f"""INSERT INTO courses (id, tenant_id, faculty_id, semester_id, code, title, document_set_version, created_at,
+                                     updated_at)
+                VALUES ($1, $2, $3, $4, $5, $6, 1, now(), now()) RETURNING {COURSE}""",
+            new_id(),
+            tenant_id,
+            faculty_id,
+            semester_id,
+            code,
+            title,
+        )
+    )
+
+
+async def update_course(
+    uow: UnitOfWork,
+    course_id: UUID,
+    *,
+    faculty_id: UUID | None = None,
+    semester_id: UUID | None = None,
+    code: str | None = None,
+    title: str | None = None,
+) -> CourseRow:
+    """Change what is given of a course that is held; a move makes a new document set. Raises as `add_course`."""
+    del uow
+    return made(
+        await query.fetch_one(
+            CourseRow,
+            f"""UPDATE courses SET faculty_id = coalesce($2, faculty_id), semester_id = coalesce($3, semester_id),
+                    code = coalesce($4, code), title = coalesce($5, title), updated_at = now(),
+                    document_set_version = document_set_version
+                        + (coalesce($2, faculty_id) <> faculty_id OR coalesce($3, semester_id) <> semester_id)::int
+                WHERE id = $1 RETURNING {COURSE}""",
+            course_id,
+            faculty_id,
+            semester_id,
+            code,
+            title,
+        )
+    )
+
+
+async def delete_course(uow: UnitOfWork, course_id: UUID) -> None:
+    """Hide a course that is held, and what can be found in it."""
+    del uow
+    await query.execute(
+        f"UPDATE courses SET {HIDE}, document_set_version = document_set_version + 1 WHERE id = $1", course_id
+    )
