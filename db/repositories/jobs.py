@@ -174,23 +174,22 @@ async def renew(claim_: Claim, lease_seconds: float) -> Lease:
     return "cancel" if row.cancel else "held"
 
 
-async def report(claim_: Claim, stage: str, items_done: int = 0, items_total: int = 0) -> Lease:
+async def report(uow: UnitOfWork, claim_: Claim, stage: str, items_done: int = 0, items_total: int = 0) -> Lease:
     """Record progress and tell the job's readers; say whether the attempt may go on.
 
     Raises:
         LeaseLost: the job is no longer this attempt's.
     """
-    async with unit_of_work() as uow:
-        await uow.fence(claim_)
-        cancel = await query.fetch_value(
-            """UPDATE jobs SET stage = $2, items_done = $3, items_total = $4 WHERE id = $1
-               RETURNING cancel_requested_at IS NOT NULL""",
-            claim_.job_id,
-            stage,
-            items_done,
-            items_total,
-        )
-        await add_event(uow, claim_.job_id, "progress", {"stage": stage, "done": items_done, "total": items_total})
+    await uow.fence(claim_)
+    cancel = await query.fetch_value(
+        """UPDATE jobs SET stage = $2, items_done = $3, items_total = $4 WHERE id = $1
+           RETURNING cancel_requested_at IS NOT NULL""",
+        claim_.job_id,
+        stage,
+        items_done,
+        items_total,
+    )
+    await add_event(uow, claim_.job_id, "progress", {"stage": stage, "done": items_done, "total": items_total})
     return "cancel" if cancel else "held"
 
 

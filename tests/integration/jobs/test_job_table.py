@@ -1,20 +1,18 @@
 """The job table as a queue."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from uuid import UUID
 
 import msgspec
 import pytest
 
 from db import query
-from db.engine import close_database, open_pool
 from db.errors import LeaseLost
 from db.jobs import JobError, JobKind, RetrySchedule
 from db.repositories import job_upkeep, jobs, workers
 from db.session import WORKER_LOCK_CLASS, SessionLock
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import new_id
+from tests.integration.jobs.conftest import Someone
 from tests.servers import Database
 
 
@@ -33,20 +31,6 @@ WORK = JobKind(
     concurrency_per_tenant=2,
     dedupe_key=lambda args: args.name or None,
 )
-
-
-class Someone(msgspec.Struct):
-    tenant_id: UUID
-    user_id: UUID | None = None
-
-
-@pytest.fixture
-async def someone(database: Database) -> AsyncIterator[Someone]:
-    await open_pool(database.url)
-    tenant = new_id()
-    await query.execute("INSERT INTO tenants (id, slug, name) VALUES ($1, 'one', 'One')", tenant)
-    yield Someone(tenant)
-    await close_database()
 
 
 async def test_a_job_is_claimed_once_and_a_stale_attempt_cannot_write(someone: Someone) -> None:
@@ -139,7 +123,8 @@ async def test_a_cancelled_job_is_never_started_and_a_running_one_is_told(someon
 
     assert await jobs.claim(waiting, new_id(), 5) is None
     assert await jobs.renew(claim, 5) == "cancel"
-    assert await jobs.report(claim, "step") == "cancel"
+    async with unit_of_work() as uow:
+        assert await jobs.report(uow, claim, "step") == "cancel"
     (unwanted,) = await job_upkeep.unwanted_jobs("cancelled")
     async with unit_of_work() as uow:
         ended = await job_upkeep.end_unwanted(uow, unwanted, "cancelled")

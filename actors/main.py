@@ -1,0 +1,97 @@
+"""The worker process."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from uuid import UUID
+
+from actors.broker import Consumer
+from actors.crash import crash_hook
+from actors.families import REGISTRY
+from actors.runner import Runner
+from actors.tools import open_tools
+from db.dispatch import close_dispatch, open_dispatch
+from db.engine import close_database, open_database
+from db.errors import DatabaseError
+from db.jobs import QUEUES
+from db.repositories import workers
+from db.session import WORKER_LOCK_CLASS, SessionLock
+from ops.runtime.ids import new_id
+from ops.runtime.logging import configure_logging, get_logger
+from ops.runtime.ready import announce_ready
+from ops.runtime.settings import Settings
+from ops.runtime.telemetry import configure_telemetry, shutdown_telemetry
+
+log = get_logger(__name__)
+
+THREADS = 8
+HEARTBEAT_SECONDS = 5.0
+DRAIN_SECONDS = 5.0
+STOP_SECONDS = 10.0
+
+
+def run_worker(settings: Settings, queues: Sequence[str] = QUEUES, threads: int = THREADS) -> None:
+    """Run jobs of `queues` until SIGTERM or SIGINT; what is not done 5 s later is handed back unfinished."""
+    configure_logging("worker", settings.log_level)
+    configure_telemetry("worker", settings)
+    try:
+        asyncio.run(_work(settings, list(queues), threads))
+    finally:
+        shutdown_telemetry()
+
+
+async def _work(settings: Settings, queues: list[str], threads: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    worker_id = new_id()
+    async with AsyncExitStack() as stack:
+        await open_database(settings, pool_size=threads + 2)
+        stack.push_async_callback(close_database)
+        open_dispatch(settings.broker_url)
+        stack.callback(close_dispatch)
+        runner = Runner(worker_id, await stack.enter_async_context(open_tools(settings)), crash_hook(settings.env))
+        lock_key = await workers.add_worker(worker_id, socket.gethostname(), os.getpid(), queues)
+        lock = await stack.enter_async_context(SessionLock(settings.direct_database_url, WORKER_LOCK_CLASS, lock_key))
+        consumer = Consumer(settings.broker_url, list(REGISTRY.values()), set(queues), threads, runner.run)
+        consumer.start()
+        log.info("worker_started", queues=queues, threads=threads)
+        announce_ready()
+        await _stay_alive(worker_id, lock, stop)
+        await _drain(runner, consumer)
+        await workers.stop_worker(worker_id)
+        log.info("worker_stopped")
+
+
+async def _stay_alive(worker_id: UUID, lock: SessionLock, stop: asyncio.Event) -> None:
+    """Beat until told to stop. Should the lock's connection end, jobs are taken from us; the lock is taken anew."""
+    while not stop.is_set():
+        try:
+            if not await lock.is_held():
+                await lock.acquire()
+            await workers.beat(worker_id)
+        except DatabaseError as error:
+            log.warning("heartbeat_failed", error=type(error).__name__)
+        await _wait(stop, HEARTBEAT_SECONDS)
+
+
+async def _drain(runner: Runner, consumer: Consumer) -> None:
+    """Let short jobs finish, hand back the others."""
+    runner.drain()
+    stopping = asyncio.create_task(consumer.stop(DRAIN_SECONDS + STOP_SECONDS))
+    done, _ = await asyncio.wait({stopping}, timeout=DRAIN_SECONDS)
+    if not done:
+        log.info("jobs_handed_back", jobs=len(runner.running))
+        runner.hand_back()
+    await stopping
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

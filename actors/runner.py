@@ -1,0 +1,224 @@
+"""Runs one job from its claim to its end.
+
+Whatever happens to the process between two lines here, the job's row tells the clock what to do: a running job without
+a lease, or whose worker is gone, is given back; effects are written only under the attempt's fencing token.
+"""
+
+import asyncio
+import re
+import time
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from actors.actor import REGISTRY, Actor
+from actors.context import attempt_context, log_failure
+from actors.lease import LEASE_SECONDS, keep_lease
+from actors.tools import Tools
+from backend.errors import LyceumError
+from backend.identity.errors import PersonNotFound
+from backend.identity.subjects import subject_for_user
+from backend.jobs.attempt import Attempt, Job, OnBorder
+from backend.jobs.errors import JobStopped, PermanentFailure
+from backend.kit.subject import Subject
+from db.errors import DatabaseError, DatabaseUnavailable, LeaseLost
+from db.jobs import Claim, JobError
+from db.repositories import job_upkeep, jobs
+from db.unit_of_work import unit_of_work
+from ops.runtime.ids import UserId
+from ops.runtime.logging import get_logger
+from ops.runtime.telemetry import GoldenSignals
+
+log = get_logger(__name__)
+
+SIGNALS = GoldenSignals("jobs")
+STOP_SECONDS = 5.0
+DATABASE_PATIENCE_SECONDS = 30.0
+
+Ending = Literal["succeeded", "cancelled", "handed-back", "lost"] | JobError
+
+
+class Retryable(msgspec.Struct, frozen=True):
+    """A failure worth another try."""
+
+    error: JobError
+
+
+class Runner:
+    """Runs jobs on the worker's loop, as many at once as it has threads."""
+
+    def __init__(
+        self, worker_id: UUID, tools: Tools, on_border: OnBorder | None = None, lease_seconds: float = LEASE_SECONDS
+    ) -> None:
+        self._worker_id = worker_id
+        self._tools = tools
+        self._on_border = on_border
+        self._lease_seconds = lease_seconds
+        self._draining = asyncio.Event()
+        self._hand_back = asyncio.Event()
+        self.running: set[UUID] = set()
+
+    def drain(self) -> None:
+        """Start nothing any more."""
+        self._draining.set()
+
+    def hand_back(self) -> None:
+        """Stop what runs and return it unfinished; its attempts do not count."""
+        self._draining.set()
+        self._hand_back.set()
+
+    async def run(self, job_id: UUID) -> None:
+        """Claim the job, if it can be, and do one attempt."""
+        claim = await self._claim(job_id)
+        if claim is None:
+            return
+        self.running.add(job_id)
+        try:
+            with attempt_context(claim):
+                await self._attempt(claim)
+        finally:
+            self.running.discard(job_id)
+
+    async def _claim(self, job_id: UUID) -> Claim | None:
+        give_up_at = time.monotonic() + DATABASE_PATIENCE_SECONDS
+        while True:
+            try:
+                if self._draining.is_set():
+                    await job_upkeep.forget_push(job_id)
+                    return None
+                return await jobs.claim(job_id, self._worker_id, self._lease_seconds)
+            except DatabaseUnavailable:
+                if time.monotonic() >= give_up_at:
+                    raise
+                await asyncio.sleep(1)
+
+    async def _attempt(self, claim: Claim) -> None:
+        started_at = time.perf_counter()
+        SIGNALS.started()
+        attempt = Attempt(claim, self._on_border)
+        actor = REGISTRY.get(claim.kind)
+        if actor is None:
+            ending: Ending | Retryable = JobError(type="unknown-kind", detail="This version has no such job.")
+        else:
+            ending = await self._perform(actor, attempt)
+        if attempt.succeeded:
+            ending = "succeeded"
+        said = ending if isinstance(ending, str) else _error_of(ending).type
+        seconds = time.perf_counter() - started_at
+        SIGNALS.ended(claim.kind, "failed" if _is_failure(ending) else str(ending), seconds, failed=_is_failure(ending))
+        log.info("attempt_ended", kind=claim.kind, ending=said, took_ms=round(seconds * 1000))
+        await self._settle(actor, attempt, ending)
+
+    async def _perform(self, actor: Actor[Any], attempt: Attempt) -> Ending | Retryable:
+        claim = attempt.claim
+        work = asyncio.create_task(self._work(actor, attempt))
+        lease = asyncio.create_task(keep_lease(claim, self._lease_seconds))
+        leave = asyncio.create_task(self._hand_back.wait())
+        try:
+            limit = actor.kind.time_limit_seconds
+            await asyncio.wait({work, lease, leave}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return _ending_of(work)
+            reason: Ending | Retryable = Retryable(
+                JobError(type="time-limit", detail=f"It took more than {limit:g} s.")
+            )
+            if lease.done():
+                reason = "cancelled" if lease.result() == "cancel" else "lost"
+            elif leave.done():
+                reason = "handed-back"
+            work.cancel()
+            await asyncio.wait({work}, timeout=STOP_SECONDS)
+            if not work.done():
+                log.error("attempt_does_not_stop")  # its writes are fenced out; the thread is free for other work
+            return reason
+        finally:
+            for task in (lease, leave):
+                task.cancel()
+
+    async def _work(self, actor: Actor[Any], attempt: Attempt) -> None:
+        claim = attempt.claim
+        args = _decoded(actor, claim)
+        subject = await _subject_of(claim)
+        await actor.run(Job(args=args, attempt=attempt, subject=subject, tools=self._tools))
+
+    async def _settle(self, actor: Actor[Any] | None, attempt: Attempt, ending: Ending | Retryable) -> None:
+        """Write the end. Should the database be away, the lease ends and the clock gives the job back."""
+        give_up_at = time.monotonic() + self._lease_seconds
+        while not (attempt.succeeded or ending == "lost"):
+            try:
+                await _write_end(actor, attempt, ending)
+            except LeaseLost:
+                log.info("attempt_was_replaced")
+            except DatabaseUnavailable:
+                if time.monotonic() < give_up_at:
+                    await asyncio.sleep(0.5)
+                    continue
+                log.warning("end_not_written")
+            return
+
+
+def _decoded(actor: Actor[Any], claim: Claim) -> Any:
+    try:
+        return actor.decode(claim.args)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise PermanentFailure("arguments-unreadable", "The job's arguments are not what its kind takes.") from error
+
+
+async def _subject_of(claim: Claim) -> Subject | None:
+    try:
+        return await subject_for_user(UserId(claim.user_id)) if claim.user_id else None
+    except PersonNotFound:
+        return None
+
+
+async def _write_end(actor: Actor[Any] | None, attempt: Attempt, ending: Ending | Retryable) -> None:
+    claim = attempt.claim
+    async with unit_of_work() as uow:
+        if ending == "succeeded":
+            await attempt.succeed(uow)
+        elif ending == "handed-back":
+            await jobs.hand_back(uow, claim)
+        elif ending == "cancelled":
+            await jobs.cancelled(uow, claim)
+            if actor is not None:
+                await actor.ended(uow, claim.ended(None))
+        elif not isinstance(ending, str):
+            error = _error_of(ending)
+            delay = actor.kind.retry.delay_seconds(claim.attempt) if actor and isinstance(ending, Retryable) else None
+            if await jobs.fail(uow, claim, error, delay) == "dead" and actor is not None:
+                await actor.ended(uow, claim.ended(error))
+
+
+def _is_failure(ending: Ending | Retryable) -> bool:
+    return not isinstance(ending, str)
+
+
+def _error_of(ending: JobError | Retryable) -> JobError:
+    return ending.error if isinstance(ending, Retryable) else ending
+
+
+def _ending_of(work: "asyncio.Task[None]") -> Ending | Retryable:
+    """Judge how the work ended: what the person or the input got wrong stays wrong, anything else is tried again."""
+    if work.cancelled():
+        return "handed-back"
+    error = work.exception()
+    match error:
+        case None:
+            return "succeeded"
+        case LeaseLost():
+            return "lost"
+        case JobStopped():
+            return "cancelled"
+        case PermanentFailure():
+            return JobError(type=error.type, detail=error.detail)
+        case LyceumError() if error.status < 500:
+            return JobError(type=error.type, detail=error.detail)
+    if not isinstance(error, DatabaseError):
+        log_failure(log, "attempt_failed", error)
+    detail = getattr(error, "detail", "") if isinstance(error, LyceumError) else ""
+    return Retryable(JobError(type=_slug(type(error).__name__), detail=detail or "It will be tried again."))
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()

@@ -1,0 +1,38 @@
+"""What the work is done with, opened once per worker on the loop that uses it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from inference_gateway.client import GatewayClient
+from ops.runtime.crypto import ServiceTokens, decode_key
+from ops.runtime.objects import ObjectStore
+from ops.runtime.settings import Settings
+from rag.store import VectorStore, open_vector_store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """Connections of one worker process."""
+
+    objects: ObjectStore
+    vectors: VectorStore
+    gateway: GatewayClient
+    max_file_bytes: int
+
+
+@asynccontextmanager
+async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
+    """Open the connections; none is tried before it is used."""
+    vectors = open_vector_store(settings.qdrant_url, settings.qdrant_api_key)
+    gateway = GatewayClient(settings.gateway_url, ServiceTokens(decode_key(settings.service_key)))
+    try:
+        yield Tools(
+            objects=ObjectStore.from_url(settings.object_store_url),
+            vectors=vectors,
+            gateway=gateway,
+            max_file_bytes=settings.max_upload_bytes,
+        )
+    finally:
+        await gateway.aclose()
+        await vectors.close()

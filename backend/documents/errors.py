@@ -1,0 +1,32 @@
+"""What goes wrong with documents, towards people."""
+
+from uuid import UUID
+
+from backend.errors import Conflict, PayloadTooLarge
+
+
+class FileTooLarge(PayloadTooLarge):
+    """The file is larger than this installation takes (LYCEUM_MAX_UPLOAD_BYTES)."""
+
+    type = "file-too-large"
+    title = "File too large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"Files may have up to {limit_bytes // (1024 * 1024)} MiB.")
+
+
+class SameFileElsewhere(Conflict):
+    """The course has the same file as another document; `detail` names it."""
+
+    type = "same-file-elsewhere"
+    title = "The course has this file already"
+
+    def __init__(self, document_id: UUID) -> None:
+        super().__init__(f"The same file is document {document_id} of this course.")
+
+
+class IngestionRunning(Conflict):
+    """The document is being read at the moment; wait until it is ready or failed."""
+
+    type = "ingestion-running"
+    title = "Ingestion is running"

@@ -1,0 +1,20 @@
+"""What the jobs of documents work with."""
+
+from typing import Protocol
+
+from inference_gateway.client import GatewayClient
+from ops.runtime.objects import ObjectStore
+from rag.store import VectorStore
+
+
+class DocumentTools(Protocol):
+    """Connections of the process that runs the jobs."""
+
+    @property
+    def objects(self) -> ObjectStore: ...
+    @property
+    def vectors(self) -> VectorStore: ...
+    @property
+    def gateway(self) -> GatewayClient: ...
+    @property
+    def max_file_bytes(self) -> int: ...

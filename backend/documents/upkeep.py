@@ -1,0 +1,74 @@
+"""What follows in the index and the store when an ingestion ends without success, a course moves, or a document is gone."""
+
+from backend.academics.jobs import CourseMovedArgs
+from backend.documents.failures import failure_of
+from backend.documents.jobs import PRUNE, IngestArgs, PruneArgs
+from backend.documents.tools import DocumentTools
+from backend.jobs.attempt import Job
+from db.jobs import EndedJob
+from db.repositories import documents, ingestion
+from db.unit_of_work import UnitOfWork, unit_of_work
+from ops.runtime.objects import ObjectStore, derived_key, original_key
+
+PURGE_BATCH = 50
+
+
+async def ingestion_ended(uow: UnitOfWork, job: EndedJob, args: IngestArgs) -> None:
+    """Say on the document why it is not ready, in the transaction that ends the job, and have its points removed."""
+    failure_type, detail = failure_of(job.error)
+    await ingestion.set_failed(uow, args.document_id, args.version, failure_type, detail)
+    about = {"document_id": str(args.document_id), "version": args.version, "failure": failure_type}
+    await uow.audit(job, "document.failed" if job.error else "document.ingestion_cancelled", about)
+    await uow.enqueue(PRUNE, PruneArgs(document_id=args.document_id), subject=job, subject_id=args.document_id)
+
+
+async def prune(job: Job[PruneArgs, DocumentTools]) -> None:
+    """Remove from the index what is not served any more: a deleted document, old versions, what failed half-way.
+
+    Readers never saw any of it, for Postgres has the last word; it only took places among the candidates. The person who
+    caused it may be gone by now: it was decided when the job was accepted.
+    """
+    document_id = job.args.document_id
+    state = await ingestion.prune_state(document_id)
+    if state is None:
+        return
+    if state.deleted:
+        await job.tools.vectors.delete_document(document_id)
+        return
+    if state.serving_version is not None:
+        await job.tools.vectors.delete_document(document_id, below_version=state.serving_version)
+    if failed := await ingestion.failed_passages(document_id):
+        await job.tools.vectors.delete_points(failed)
+        async with unit_of_work() as uow:
+            await job.attempt.fence(uow)
+            await ingestion.delete_failed_passages(uow, document_id, failed)
+
+
+async def follow_course(job: Job[CourseMovedArgs, DocumentTools]) -> None:
+    """Give the points of a course that moved the faculty and semester it has now."""
+    place = await ingestion.course_place(job.args.course_id)
+    if place is not None:
+        await job.tools.vectors.move_course(
+            job.args.course_id, faculty_id=place.faculty_id, semester_id=place.semester_id
+        )
+
+
+async def purge_deleted(objects: ObjectStore) -> int:
+    """Destroy what was deleted 30 days ago: passages, versions, files and everything made from them; return how many documents.
+
+    The row with the title stays, for old answers say what they cited.
+    """
+    due = await documents.due_for_purge(PURGE_BATCH)
+    for document in due:
+        for sha256 in await documents.bytes_only_in(document):
+            await _destroy(objects, str(document.tenant_id), sha256.hex())
+        async with unit_of_work() as uow:
+            await documents.purge(uow, document.id)
+            await uow.audit(None, "document.purged", {"document_id": str(document.id)}, tenant_id=document.tenant_id)
+    return len(due)
+
+
+async def _destroy(objects: ObjectStore, tenant_id: str, sha256: str) -> None:
+    await objects.delete(original_key(tenant_id, sha256))
+    for key in await objects.list(derived_key(tenant_id, sha256, "")):
+        await objects.delete(key)

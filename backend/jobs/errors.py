@@ -1,0 +1,27 @@
+"""What goes wrong with jobs: towards people, and inside one."""
+
+from backend.errors import Conflict
+
+
+class JobOver(Conflict):
+    """The job has ended; `detail` names the state it is in."""
+
+    type = "job-over"
+    title = "Job is over"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"The job is {state}.")
+        self.state = state
+
+
+class JobStopped(Exception):
+    """Somebody asked to cancel the job that runs: leave off between two steps."""
+
+
+class PermanentFailure(Exception):
+    """Trying again would end the same way; the job is dead at once. `detail` is shown to its owner."""
+
+    def __init__(self, type: str, detail: str) -> None:  # noqa: A002 - the word of the API
+        super().__init__(detail)
+        self.type = type
+        self.detail = detail

@@ -1,0 +1,257 @@
+"""Documents and their versions as readers see them, and what people change about them."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from db import query
+from db.unit_of_work import UnitOfWork
+
+PURGE_DAYS = 30
+
+
+class DocumentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A live document and where it belongs now."""
+
+    id: UUID
+    tenant_id: UUID
+    course_id: UUID
+    faculty_id: UUID
+    title: str
+    serving_version: int | None
+    latest_version: int
+    created_by: UUID | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One uploaded file of a document; `dense_count` of its `passage_count` passages can be found by meaning."""
+
+    document_id: UUID
+    version: int
+    sha256: bytes
+    file_name: str
+    media_type: str
+    size_bytes: int
+    state: str
+    failure_type: str | None
+    failure_detail: str | None
+    items_done: int
+    items_total: int
+    page_count: int | None
+    char_count: int | None
+    passage_count: int | None
+    dense_count: int | None
+    languages: list[str]
+    parser_version: str | None
+    job_id: UUID | None
+    created_at: datetime
+    ready_at: datetime | None
+
+
+class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """An uploaded file that becomes a version."""
+
+    version: int
+    sha256: bytes
+    file_name: str
+    media_type: str
+    size_bytes: int
+    created_by: UUID | None
+
+
+class DeletedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A deleted document."""
+
+    id: UUID
+    tenant_id: UUID
+
+
+_DOCUMENT = """d.id, d.tenant_id, d.course_id, c.faculty_id, d.title, d.serving_version, d.latest_version, d.created_by,
+               d.created_at, d.updated_at"""
+_LIVE = "FROM documents d JOIN courses c ON c.id = d.course_id AND c.deleted_at IS NULL"
+_VERSION = ", ".join(VersionRow.__struct_fields__)
+
+
+async def get(document_id: UUID, tenant_id: UUID, *, lock: bool = False) -> DocumentRow | None:
+    """Return a live document of the tenant in a live course; `lock` holds it to the end of the transaction."""
+    return await query.fetch_one(
+        DocumentRow,
+        f"""SELECT {_DOCUMENT} {_LIVE} WHERE d.id = $1 AND d.tenant_id = $2 AND d.deleted_at IS NULL
+            {"FOR UPDATE OF d" if lock else ""}""",
+        document_id,
+        tenant_id,
+    )
+
+
+async def page(
+    course_id: UUID, tenant_id: UUID, *, only_served: bool, before_id: UUID | None, limit: int
+) -> list[DocumentRow]:
+    """Return the course's live documents, newest first; with `only_served` those that have a version to read."""
+    return await query.fetch(
+        DocumentRow,
+        f"""SELECT {_DOCUMENT} {_LIVE} WHERE d.course_id = $1 AND d.tenant_id = $2 AND d.deleted_at IS NULL
+              AND (NOT $3 OR d.serving_version IS NOT NULL) AND ($4::uuid IS NULL OR d.id < $4)
+            ORDER BY d.id DESC LIMIT $5""",
+        course_id,
+        tenant_id,
+        only_served,
+        before_id,
+        limit,
+    )
+
+
+async def versions(document_ids: list[UUID]) -> list[VersionRow]:
+    """Return all versions of the documents, each document's newest first."""
+    return await query.fetch(
+        VersionRow,
+        f"SELECT {_VERSION} FROM document_versions WHERE document_id = ANY($1) ORDER BY document_id, version DESC",
+        document_ids,
+    )
+
+
+async def version(document_id: UUID, number: int) -> VersionRow | None:
+    """Return one version."""
+    return await query.fetch_one(
+        VersionRow,
+        f"SELECT {_VERSION} FROM document_versions WHERE document_id = $1 AND version = $2",
+        document_id,
+        number,
+    )
+
+
+async def find_bytes(course_id: UUID, sha256: bytes) -> UUID | None:
+    """Return the live document of the course that these bytes belong to."""
+    found: UUID | None = await query.fetch_value(
+        "SELECT document_id FROM document_versions WHERE course_id = $1 AND sha256 = $2 AND deleted_at IS NULL",
+        course_id,
+        sha256,
+    )
+    return found
+
+
+async def add(
+    uow: UnitOfWork, document_id: UUID, tenant_id: UUID, course_id: UUID, title: str, created_by: UUID | None
+) -> None:
+    """Insert a document without versions."""
+    del uow  # proof that a transaction is open
+    await query.execute(
+        "INSERT INTO documents (id, tenant_id, course_id, title, created_by) VALUES ($1, $2, $3, $4, $5)",
+        document_id,
+        tenant_id,
+        course_id,
+        title,
+        created_by,
+    )
+
+
+async def add_version(
+    uow: UnitOfWork, row_id: UUID, tenant_id: UUID, course_id: UUID, document_id: UUID, new: NewVersion
+) -> None:
+    """Insert a version and make it the latest.
+
+    Raises:
+        UniqueViolation: these bytes are a live version in the course already.
+    """
+    del uow  # proof that a transaction is open
+    await query.execute(
+        """INSERT INTO document_versions (id, tenant_id, course_id, document_id, version, sha256, file_name, media_type,
+                                          size_bytes, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)""",
+        row_id,
+        tenant_id,
+        course_id,
+        document_id,
+        *msgspec.structs.astuple(new),
+    )
+    await query.execute(
+        "UPDATE documents SET latest_version = $2, updated_at = now() WHERE id = $1", document_id, new.version
+    )
+
+
+async def requeue_version(uow: UnitOfWork, document_id: UUID, number: int, job_id: UUID) -> None:
+    """Let `job_id` do the version's ingestion, from the start."""
+    del uow  # proof that a transaction is open
+    await query.execute(
+        """UPDATE document_versions SET job_id = $3, state = 'queued', failure_type = NULL, failure_detail = NULL,
+                  items_done = 0, items_total = 0, updated_at = now() WHERE document_id = $1 AND version = $2""",
+        document_id,
+        number,
+        job_id,
+    )
+
+
+async def supersede(uow: UnitOfWork, document_id: UUID, *, below_version: int) -> int:
+    """Let older versions no longer claim their bytes in the course; return how many did."""
+    del uow  # proof that a transaction is open
+    return await query.execute(
+        """UPDATE document_versions SET deleted_at = now(), updated_at = now()
+           WHERE document_id = $1 AND version < $2 AND deleted_at IS NULL""",
+        document_id,
+        below_version,
+    )
+
+
+async def rename(uow: UnitOfWork, document_id: UUID, title: str) -> None:
+    """Change the title."""
+    del uow  # proof that a transaction is open
+    await query.execute("UPDATE documents SET title = $2, updated_at = now() WHERE id = $1", document_id, title)
+
+
+async def delete(uow: UnitOfWork, document_id: UUID, course_id: UUID) -> None:
+    """Take the document away from readers at once; it is purged after 30 days."""
+    await query.execute(
+        f"""UPDATE documents SET deleted_at = now(), updated_at = now(), purge_after = now() + interval '{PURGE_DAYS} days'
+            WHERE id = $1""",
+        document_id,
+    )
+    await query.execute(
+        "UPDATE document_versions SET deleted_at = now() WHERE document_id = $1 AND deleted_at IS NULL", document_id
+    )
+    await change_document_set(uow, course_id)
+
+
+async def change_document_set(uow: UnitOfWork, course_id: UUID) -> None:
+    """Make every cached result over the course stale."""
+    del uow  # proof that a transaction is open
+    await query.execute(
+        "UPDATE courses SET document_set_version = document_set_version + 1, updated_at = now() WHERE id = $1",
+        course_id,
+    )
+
+
+async def live_jobs(document_id: UUID) -> list[UUID]:
+    """Return the ids of the document's jobs that have not ended."""
+    return await query.fetch_values(
+        "SELECT id FROM jobs WHERE subject_id = $1 AND state IN ('queued', 'waiting', 'running') ORDER BY id",
+        document_id,
+    )
+
+
+async def due_for_purge(limit: int) -> list[DeletedRow]:
+    """Return documents deleted longer ago than they are kept for."""
+    return await query.fetch(
+        DeletedRow,
+        "SELECT id, tenant_id FROM documents WHERE purge_after <= now() ORDER BY purge_after LIMIT $1",
+        limit,
+    )
+
+
+async def bytes_only_in(document: DeletedRow) -> list[bytes]:
+    """Return the hashes of the document's files that no other document of the tenant has."""
+    return await query.fetch_values(
+        """SELECT DISTINCT v.sha256 FROM document_versions v WHERE v.document_id = $1 AND NOT EXISTS (
+               SELECT FROM document_versions other
+               WHERE other.tenant_id = $2 AND other.sha256 = v.sha256 AND other.document_id <> $1)""",
+        document.id,
+        document.tenant_id,
+    )
+
+
+async def purge(uow: UnitOfWork, document_id: UUID) -> None:
+    """Delete a document's passages and versions; its row stays as a name for old answers."""
+    del uow  # proof that a transaction is open
+    await query.execute("DELETE FROM passages WHERE document_id = $1", document_id)
+    await query.execute("DELETE FROM document_versions WHERE document_id = $1", document_id)
+    await query.execute("UPDATE documents SET purge_after = NULL, serving_version = NULL WHERE id = $1", document_id)
