@@ -1,0 +1,102 @@
+"""The child of the sandbox: reads one order from its arguments and one document from standard input, answers by pipe.
+
+Imports what the format needs first, then confines itself, then opens the document. It trusts nothing in it.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Protocol
+
+import msgspec
+
+from rag.parse.confine import confine
+from rag.parse.contract import (
+    DOCX,
+    HTML,
+    MARKDOWN,
+    PDF,
+    PLAIN,
+    PPTX,
+    FailureReply,
+    MediaType,
+    ParsedDocument,
+    ParsedReply,
+    ParseLimits,
+    ParseTask,
+    RenderedReply,
+    RenderTask,
+    Reply,
+    Task,
+)
+from rag.parse.failure import FailureType, ParseFailure
+
+_FORMATS: dict[MediaType, str] = {
+    PDF: "rag.parse.pdf.pages",
+    DOCX: "rag.parse.docx",
+    PPTX: "rag.parse.pptx",
+    HTML: "rag.parse.html.page",
+    MARKDOWN: "rag.parse.markdown",
+    PLAIN: "rag.parse.plain",
+}
+_FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts")
+
+
+class _Format(Protocol):
+    parse: Callable[[IO[bytes], ParseLimits], ParsedDocument]
+
+
+def main(encoded_task: str) -> None:
+    """Carry out one order and write one `Reply` (MessagePack) to what was standard output."""
+    answer = os.dup(1)
+    # Nothing a C library prints may reach the answer.
+    with Path(os.devnull).open("wb") as void:
+        os.dup2(void.fileno(), 1)
+    task = msgspec.json.decode(encoded_task, type=Task)
+    work = _load(task)
+    # From here on no module can be loaded: the walls would hide it on one machine and not on another.
+    sys.meta_path.clear()
+    walls = confine(task.limits, readable=_FONT_FOLDERS)
+    with os.fdopen(answer, "wb") as pipe:
+        pipe.write(_attempt(work, walls))
+
+
+def _load(task: Task) -> Callable[[IO[bytes]], Reply]:
+    """Import the format named by the order; no other format's code is in the process."""
+    if isinstance(task, ParseTask):
+        module: _Format = importlib.import_module(_FORMATS[task.media_type])
+        return lambda source: ParsedReply(document=module.parse(source, task.limits))
+    return _renderer(task)
+
+
+def _renderer(task: RenderTask) -> Callable[[IO[bytes]], Reply]:
+    render = importlib.import_module("rag.parse.pdf.render")
+    return lambda source: RenderedReply(page=render.render(source, task.page, task.width_px, task.limits))
+
+
+def _attempt(work: Callable[[IO[bytes]], Reply], walls: list[str]) -> bytes:
+    try:
+        with os.fdopen(0, "rb") as source:
+            reply = work(source)
+        if isinstance(reply, ParsedReply):
+            reply = ParsedReply(document=msgspec.structs.replace(reply.document, confinement=tuple(walls)))
+        return msgspec.msgpack.encode(reply)
+    except ParseFailure as failure:
+        return _encode_failure(failure.type, failure)
+    except (NameError, ImportError):
+        raise  # a fault of this program, or a module that should have been loaded before the walls: not the document's
+    except MemoryError as error:
+        return _encode_failure("bomb", error)
+    except Exception as error:  # noqa: BLE001 -- whatever a parser library raises on a broken file, the file is to blame
+        return _encode_failure("unreadable", error)
+
+
+def _encode_failure(type_: FailureType, error: BaseException) -> bytes:
+    """Name the error and the line it came from, never its message, which may quote the document."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    return msgspec.msgpack.encode(FailureReply(failure=type_, cause=f"{type(error).__name__} at {place}"))
