@@ -6,12 +6,11 @@ from typing import Annotated
 import pytest
 from litestar import get
 from litestar.params import FromPath
-from litestar.testing import AsyncTestClient
 from msgspec import Meta
 
 from backend.kit.http import BrowserProtection, UndeclaredAccess, permission, public
 from ops.runtime.ids import SessionId, new_id
-from tests.unit.edge.conftest import BEARER, READER, Client, edge_app, settings
+from tests.unit.edge.conftest import BEARER, READER, Client, edge_app, serving, settings
 
 OWN = {"Origin": "http://testserver.local"}
 COOKIE = {"Cookie": "lyceum_session=reader"}
@@ -125,7 +124,7 @@ class TestPublicAddress:
     @pytest.fixture
     async def secure(self) -> AsyncIterator[Client]:
         app = edge_app(public_url="https://tutor.example", env="production")
-        async with AsyncTestClient(app, base_url="https://tutor.example") as opened:
+        async with serving(app, base_url="https://tutor.example") as opened:
             yield opened
 
     async def test_only_its_own_name_is_served(self, secure: Client) -> None:
@@ -166,7 +165,7 @@ async def test_handler_may_narrow_the_policy() -> None:
     async def file() -> str:
         return "x"
 
-    async with AsyncTestClient(edge_app(file)) as client:
+    async with serving(edge_app(file)) as client:
         assert (await client.get("/file")).headers.get_list("content-security-policy") == ["sandbox"]
 
 

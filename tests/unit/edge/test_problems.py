@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from litestar import get, post
 from litestar.params import JSONBody
-from litestar.testing import AsyncTestClient
 
 from backend.errors import DependencyUnavailable, LyceumError, catalogue
 from backend.kit.http import public
@@ -15,7 +14,7 @@ from db.errors import CheckViolation, DatabaseUnavailable, ForeignKeyViolation, 
 from inference_gateway.errors import GatewayOverloaded, GatewayUnavailable, GenerationUnavailable
 from ops.runtime.redis import RedisError
 from rag.store.contract import VectorStoreUnavailable
-from tests.unit.edge.conftest import BEARER, Client, edge_app
+from tests.unit.edge.conftest import BEARER, Client, edge_app, serving
 
 
 async def problem(client: Client, method: str, path: str, **request: Any) -> dict[str, Any]:
@@ -93,7 +92,7 @@ async def test_nesting_where_anything_is_allowed_is_a_malformed_body() -> None:
     async def anything(data: JSONBody[dict[str, Any]]) -> None:
         del data
 
-    async with AsyncTestClient(edge_app(anything)) as client:
+    async with serving(edge_app(anything)) as client:
         deep = b'{"a": ' * 5000 + b"1" + b"}" * 5000
         response = await client.post("/anything", content=deep, headers={"content-type": "application/json"})
         assert response.json()["type"] == "/problems/malformed-body"
@@ -160,7 +159,7 @@ async def test_fault_of_ours_tells_nothing(capfd: pytest.CaptureFixture[str]) ->
     async def broken() -> None:
         raise KeyError("the secret of the house")
 
-    async with AsyncTestClient(edge_app(broken)) as client:
+    async with serving(edge_app(broken)) as client:
         document = await problem(client, "GET", "/broken")
     assert (document["status"], document["type"]) == (500, "/problems/internal-error")
     assert "secret of the house" not in json.dumps({**document, "headers": dict(document["headers"])})
@@ -200,7 +199,7 @@ async def test_unavailable_part_says_when_to_come_back() -> None:
     async def down() -> None:
         raise DatabaseUnavailable("OSError")
 
-    async with AsyncTestClient(edge_app(down)) as client:
+    async with serving(edge_app(down)) as client:
         assert (await problem(client, "GET", "/down"))["headers"]["retry-after"] == "5"
 
 

@@ -5,12 +5,11 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from litestar.testing import AsyncTestClient
 
 from backend.kit import ratelimit
 from backend.kit.ratelimit import LocalBuckets, RateLimits, RequestGate
 from ops.runtime.redis import Redis, open_redis
-from tests.unit.edge.conftest import BEARER, edge_app
+from tests.unit.edge.conftest import BEARER, edge_app, serving
 
 LIMITS = RateLimits(reads=6, writes=2, questions=1, sign_ins=2)
 
@@ -112,7 +111,7 @@ def test_local_buckets_are_bounded() -> None:
 
 
 async def test_caller_sees_the_limit_and_when_to_come_back(valkey_url: str) -> None:
-    async with AsyncTestClient(edge_app(redis_url=valkey_url, limits=LIMITS)) as client:
+    async with serving(edge_app(redis_url=valkey_url, limits=LIMITS)) as client:
         first = await client.get("/me", headers=BEARER)
         assert (first.headers["ratelimit-limit"], first.headers["ratelimit-remaining"]) == ("6", "5")
         for _ in range(5):
@@ -126,6 +125,6 @@ async def test_caller_sees_the_limit_and_when_to_come_back(valkey_url: str) -> N
 
 
 async def test_sign_ins_are_limited_by_address(valkey_url: str) -> None:
-    async with AsyncTestClient(edge_app(redis_url=valkey_url, limits=LIMITS)) as client:
+    async with serving(edge_app(redis_url=valkey_url, limits=LIMITS)) as client:
         statuses = [(await client.post("/sign-in")).status_code for _ in range(4)]
     assert statuses == [201, 201, 429, 429]
