@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import msgspec
-from litestar import MediaType, Request, Response, get
+from litestar import Litestar, MediaType, Request, Response, get
 
 from backend.kit.http import declared_routes, public
 from backend.system.openapi import Operation, complete
@@ -60,7 +60,7 @@ async def openapi_document(request: AnyRequest) -> Response[bytes]:
     """Return the OpenAPI 3.1 document."""
     state = request.app.state
     if "openapi_document" not in state:
-        state.openapi_document = await asyncio.to_thread(_build_document, request.app)
+        state.openapi_document = await asyncio.to_thread(build_document, request.app)
     return Response(state.openapi_document, media_type=MediaType.JSON)
 
 
@@ -76,7 +76,8 @@ async def redoc() -> Response[str]:
     return Response(REDOC, media_type=MediaType.HTML, headers={"content-security-policy": READER_POLICY})
 
 
-def _build_document(app: Any) -> bytes:
+def build_document(app: Litestar) -> bytes:
+    """Return the OpenAPI document as JSON: what Litestar generates, completed."""
     operations = {
         (method.lower(), route.path): Operation(signed_in=route.access.signed_in, permission=route.access.permission)
         for route in declared_routes(app)
