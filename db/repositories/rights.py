@@ -220,3 +220,16 @@ async def teachers(course_id: UUID, teaching_permission: str) -> list[TeacherRow
         course_id,
         teaching_permission,
     )
+
+
+async def first_holder(tenant_id: UUID, permission: str) -> UserId | None:
+    """Return the active person who has held `permission` in the whole tenant for longest."""
+    held = await query.fetch_values(
+        """SELECT u.id FROM grants g JOIN roles r ON r.id = g.role_id JOIN users u ON u.id = g.user_id
+           WHERE g.tenant_id = $1 AND g.deleted_at IS NULL AND g.faculty_id IS NULL AND g.course_id IS NULL
+             AND r.deleted_at IS NULL AND $2 = ANY(r.permissions) AND u.deleted_at IS NULL AND u.state = 'active'
+           ORDER BY g.id LIMIT 1""",
+        tenant_id,
+        permission,
+    )
+    return UserId(held[0]) if held else None
