@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from db.repositories.rights import TeacherRow
 from ops.runtime.ids import EnrolmentId, FacultyId, SemesterId, UserId
 
 MAX_BULK_EMAILS = 500
@@ -91,9 +90,3 @@ class EnrolmentAnswers(msgspec.Struct, frozen=True, kw_only=True):
     """An answer per address, in the order they were given."""
 
     items: list[EnrolmentAnswer]
-
-
-class Teachers(msgspec.Struct, frozen=True, kw_only=True):
-    """Who teaches a course: people with a grant on this very course that lets them change its documents."""
-
-    items: list[TeacherRow]

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from backend.kit.subject import Locale
-from ops.runtime.ids import CourseId, FacultyId, GrantId, RoleId, SessionId, UserId
+from ops.runtime.ids import CourseId, FacultyId, SessionId, UserId
 
 Email = Annotated[
     str, msgspec.Meta(min_length=3, max_length=254, pattern="^[^@ \\t\\r\\n]+@[^@ \\t\\r\\n]+[.][^@ \\t\\r\\n.]+$")
@@ -111,25 +111,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     current: bool
 
 
-class Sessions(msgspec.Struct, frozen=True, kw_only=True):
-    """All sessions that stand."""
-
-    items: list[Session]
-
-
-class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """A person."""
-
-    id: UserId
-    email: str
-    display_name: str
-    state: Literal["active", "disabled"]
-    locale: Locale
-    has_password: bool
-    created_at: datetime
-    updated_at: datetime
-
-
 class NewPersonInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A person made by an administrator. Without a password they need a sign-in link; `role` is given tenant-wide."""
 
@@ -157,23 +138,6 @@ class SignInLink(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
-class Role(msgspec.Struct, frozen=True, kw_only=True):
-    """A role of the tenant."""
-
-    id: RoleId
-    name: str
-    permissions: list[str]
-    is_builtin: bool
-    created_at: datetime
-    updated_at: datetime
-
-
-class Roles(msgspec.Struct, frozen=True, kw_only=True):
-    """All roles of the tenant."""
-
-    items: list[Role]
-
-
 class NewRole(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A role to make."""
 
@@ -195,32 +159,9 @@ class Permission(msgspec.Struct, frozen=True, kw_only=True):
     description: str
 
 
-class Permissions(msgspec.Struct, frozen=True, kw_only=True):
-    """All permissions."""
-
-    items: list[Permission]
-
-
 class NewGrant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A role to give in the tenant, a faculty or a course; a course may come with its own faculty."""
 
     role: RoleName
     faculty_id: FacultyId | None = None
     course_id: CourseId | None = None
-
-
-class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """A role somebody holds."""
-
-    id: GrantId
-    user_id: UserId
-    role: str
-    faculty_id: FacultyId | None
-    course_id: CourseId | None
-    created_at: datetime
-
-
-class Grants(msgspec.Struct, frozen=True, kw_only=True):
-    """All grants of a person."""
-
-    items: list[Grant]

@@ -1,0 +1,60 @@
+"""Signing in and out."""
+
+from typing import Any
+
+from litestar import Controller, Request, post
+from litestar.params import JSONBody
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CONTENT
+
+from backend.identity import service, sessions
+from backend.identity.schemas import LinkSignIn, Login, Refresh, Registration, TokenPair, WebSocketTicket
+from backend.identity.sessions import Origin
+from backend.kit.http import CurrentSubject, public, signed_in
+from db.repositories.people import PersonRow
+
+SIGN_IN = public(request_class="sign_ins")
+
+
+def origin_of(request: Request[Any, Any, Any]) -> Origin:
+    """Return where a sign-in comes from."""
+    return Origin(
+        user_agent=request.headers.get("user-agent", ""), address=request.client.host if request.client else ""
+    )
+
+
+class AuthController(Controller):
+    path = "/api/v1/auth"
+    tags = ("identity",)
+
+    @post("/register", opt=SIGN_IN, status_code=HTTP_201_CREATED)
+    async def register(self, data: JSONBody[Registration]) -> PersonRow:
+        """Make an account of one's own (where the installation allows it)."""
+        return await service.register(data)
+
+    @post("/login", opt=SIGN_IN, status_code=HTTP_200_OK)
+    async def login(self, request: Request[Any, Any, Any], data: JSONBody[Login]) -> TokenPair:
+        """Sign in with e-mail address and password."""
+        opened = await service.sign_in(data.email, data.password, origin_of(request))
+        return opened.tokens()
+
+    @post("/link", opt=SIGN_IN, status_code=HTTP_200_OK)
+    async def link(self, request: Request[Any, Any, Any], data: JSONBody[LinkSignIn]) -> TokenPair:
+        """Sign in with a one-time link, and set a new password if one is given."""
+        opened = await service.sign_in_by_link(data, origin_of(request))
+        return opened.tokens()
+
+    @post("/refresh", opt=SIGN_IN, status_code=HTTP_200_OK)
+    async def refresh(self, data: JSONBody[Refresh]) -> TokenPair:
+        """Exchange a refresh token for its successor and a fresh access token."""
+        opened = await sessions.refresh(data.refresh_token)
+        return opened.tokens()
+
+    @post("/logout", opt=signed_in(), status_code=HTTP_204_NO_CONTENT)
+    async def logout(self, subject: CurrentSubject) -> None:
+        """End the present session."""
+        await sessions.sign_out(subject)
+
+    @post("/ws-ticket", opt=signed_in(), status_code=HTTP_201_CREATED)
+    async def ws_ticket(self, subject: CurrentSubject) -> WebSocketTicket:
+        """Get a ticket that opens one WebSocket within 30 seconds."""
+        return await sessions.issue_ticket(subject)

@@ -1,0 +1,92 @@
+"""People and their grants."""
+
+from typing import Literal
+
+import msgspec
+from litestar import Controller, delete, get, patch, post
+from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.status_codes import HTTP_201_CREATED
+
+from backend.identity import links, people, rights
+from backend.identity.schemas import NewGrant, NewPersonInput, PersonChange, SignInLink
+from backend.kit.http import CurrentSubject, PageCursor, PageLimit, QueryText, permission
+from backend.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, page_of
+from db.repositories.people import PersonRow
+from db.repositories.rights import GrantRow
+from ops.runtime.ids import GrantId, UserId
+
+
+class ByPerson(msgspec.Struct, frozen=True):
+    id: UserId
+
+
+class UserController(Controller):
+    path = "/api/v1/users"
+    tags = ("people and rights",)
+
+    @get(opt=permission("person.read"))
+    async def list_users(
+        self,
+        subject: CurrentSubject,
+        q: QueryText = None,
+        account_state: FromQuery[Literal["active", "disabled"] | None] = None,
+        cursor: PageCursor = None,
+        limit: PageLimit = DEFAULT_LIMIT,
+    ) -> Page[PersonRow]:
+        """People of the tenant, newest first."""
+        before = decode_cursor(cursor, ByPerson)
+        rows = await people.list_people(
+            subject, text=q or None, state=account_state, before_id=before.id if before else None, limit=limit + 1
+        )
+        return page_of(rows, limit, lambda row: ByPerson(row.id))
+
+    @post(opt=permission("person.write"), status_code=HTTP_201_CREATED)
+    async def create_user(self, subject: CurrentSubject, data: JSONBody[NewPersonInput]) -> PersonRow:
+        """Make a person."""
+        return await people.create_person(subject, data)
+
+    @get("/{user_id:uuid}", opt=permission("person.read"))
+    async def get_user(self, subject: CurrentSubject, user_id: FromPath[UserId]) -> PersonRow:
+        """One person."""
+        return await people.get_person(subject, user_id)
+
+    @patch("/{user_id:uuid}", opt=permission("person.write"))
+    async def change_user(
+        self, subject: CurrentSubject, user_id: FromPath[UserId], data: JSONBody[PersonChange]
+    ) -> PersonRow:
+        """Change or disable a person; what is left out stays."""
+        return await people.change_person(subject, user_id, data)
+
+    @delete("/{user_id:uuid}", opt=permission("person.write"))
+    async def delete_user(self, subject: CurrentSubject, user_id: FromPath[UserId]) -> None:
+        """Delete a person; the account can be recovered until its purge date."""
+        await people.delete_person(subject, user_id)
+
+    @post("/{user_id:uuid}/sign-in-link", opt=permission("person.write"), status_code=HTTP_201_CREATED)
+    async def create_sign_in_link(self, subject: CurrentSubject, user_id: FromPath[UserId]) -> SignInLink:
+        """Make a link that signs the person in once within 24 hours; earlier links end."""
+        return await links.make_sign_in_link(subject, user_id)
+
+    @get("/{user_id:uuid}/grants", opt=permission("person.read"))
+    async def list_grants(self, subject: CurrentSubject, user_id: FromPath[UserId]) -> Page[GrantRow]:
+        """What a person holds."""
+        return Page(items=await rights.list_grants(subject, user_id))
+
+    @post("/{user_id:uuid}/grants", opt=permission("grant.write"), status_code=HTTP_201_CREATED)
+    async def give_grant(
+        self, subject: CurrentSubject, user_id: FromPath[UserId], data: JSONBody[NewGrant]
+    ) -> GrantRow:
+        """Give a role in the tenant, a faculty or a course."""
+        return await rights.give(subject, user_id, data)
+
+    @get("/{user_id:uuid}/grants/{grant_id:uuid}", opt=permission("person.read"))
+    async def get_grant(
+        self, subject: CurrentSubject, user_id: FromPath[UserId], grant_id: FromPath[GrantId]
+    ) -> GrantRow:
+        """One grant."""
+        return await rights.get_grant(subject, user_id, grant_id)
+
+    @delete("/{user_id:uuid}/grants/{grant_id:uuid}", opt=permission("grant.write"))
+    async def take_grant(self, subject: CurrentSubject, user_id: FromPath[UserId], grant_id: FromPath[GrantId]) -> None:
+        """End a grant."""
+        await rights.take(subject, user_id, grant_id)
