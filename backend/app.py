@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from litestar import Litestar, Router
@@ -39,7 +40,7 @@ from ops.runtime.settings import Settings
 
 MAX_JSON_BYTES = 1024 * 1024
 STATIC_FOLDER = Path(__file__).parent / "web" / "static"
-CONTROLLERS = (
+DOMAINS = (
     "backend.system.controller",
     "backend.problems.controller",
     "backend.identity.controller",
@@ -73,15 +74,17 @@ def create_app(
     )
     state.protection = BrowserProtection(settings, decode_key(settings.signing_key))
 
+    domains = [] if route_handlers is not None else _domains()
+
     @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+    async def opened(app: Litestar) -> AsyncIterator[None]:
         async with resources(app.state) if resources else open_resources(settings, app.state, limits):
             yield
 
     app = Litestar(
-        route_handlers=[*(route_handlers if route_handlers is not None else _controllers()), _static_files()],
+        route_handlers=[*(route_handlers or _each(domains, "controllers")), _static_files()],
         state=state,
-        lifespan=[lifespan],
+        lifespan=[opened, *_each(domains, "lifespans"), _draining],
         guards=[guard],
         after_exception=[record_refusal],
         exception_handlers={Exception: respond},
@@ -118,12 +121,19 @@ def serve(settings: Settings) -> None:
     run_server(create_app(settings), settings)
 
 
-def _controllers() -> list[Any]:
-    handlers: list[Any] = []
-    for name in CONTROLLERS:
-        if importlib.util.find_spec(name) is not None:
-            handlers.extend(getattr(importlib.import_module(name), "controllers", []))
-    return handlers
+@asynccontextmanager
+async def _draining(app: Litestar) -> AsyncIterator[None]:
+    """Left first at the end, so that whatever the domains run in the background sees that it must stop."""
+    yield
+    app.state.draining.set()
+
+
+def _domains() -> list[ModuleType]:
+    return [importlib.import_module(name) for name in DOMAINS if importlib.util.find_spec(name) is not None]
+
+
+def _each(domains: list[ModuleType], name: str) -> list[Any]:
+    return [item for domain in domains for item in getattr(domain, name, [])]
 
 
 def _static_files() -> Router:

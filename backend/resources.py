@@ -21,6 +21,7 @@ from ops.runtime.objects import ObjectStore
 from ops.runtime.redis import open_redis, open_redis_blocking
 from ops.runtime.settings import Settings
 from ops.runtime.telemetry import configure_telemetry, shutdown_telemetry
+from rag.retrieve import GatewayEmbedder
 from rag.store import open_vector_store
 
 log = get_logger(__name__)
@@ -50,6 +51,7 @@ async def open_resources(settings: Settings, state: State, limits: RateLimits | 
         stack.push_async_callback(state.vectors.close)
         state.gateway = GatewayClient(settings.gateway_url, ServiceTokens(decode_key(settings.service_key)))
         stack.push_async_callback(state.gateway.aclose)
+        state.embedder = GatewayEmbedder(state.gateway)
         state.health = health_registry(state.redis, state.objects, state.vectors, state.gateway)
         open_identity(settings, state.redis)
         stack.callback(close_identity)
@@ -57,7 +59,6 @@ async def open_resources(settings: Settings, state: State, limits: RateLimits | 
         stack.callback(close_dispatch)
         await stack.enter_async_context(_database(settings))
         yield
-        state.draining.set()
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from backend.kit.http.access import (
 )
 from backend.kit.http.browser import BrowserProtection, Connection
 from backend.kit.http.edge import Edge
-from backend.kit.http.guard import Authenticate, admit, current_subject, guard, record_refusal
+from backend.kit.http.guard import Authenticate, CurrentSubject, admit, current_subject, guard, record_refusal
 from backend.kit.http.parameters import PageCursor, PageLimit, PathNumber, QueryNumber, QueryText
 from backend.kit.http.request import LyceumRequest
 
@@ -20,6 +20,7 @@ __all__ = [
     "Authenticate",
     "BrowserProtection",
     "Connection",
+    "CurrentSubject",
     "DeclaredRoute",
     "Edge",
     "LyceumRequest",

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from litestar.di import NamedDependency
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
 
@@ -18,6 +19,8 @@ from ops.runtime.logging import get_logger
 
 log = get_logger(__name__)
 
+# The type of a handler's parameter `subject`: who asks.
+CurrentSubject = NamedDependency[Subject]
 Authenticate = Callable[[Connection], Awaitable[Subject | None]]
 
 IDEMPOTENCY_HEADER = "idempotency-key"
