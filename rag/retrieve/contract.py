@@ -36,7 +36,7 @@ class QueryVector(msgspec.Struct, frozen=True, kw_only=True):
 class QueryEmbedder(Protocol):
     """Makes vectors of questions; never raises for an embedder that is away."""
 
-    async def __call__(self, text: str, language: str, tenant_id: UUID) -> QueryVector: ...
+    async def __call__(self, text: str, language: str, tenant_id: UUID, /) -> QueryVector: ...
 
 
 class RetrievedPassage(msgspec.Struct, frozen=True, kw_only=True):
