@@ -35,8 +35,8 @@ from rag.parse.failure import FailureType, ParseFailure
 
 _FORMATS: dict[MediaType, str] = {
     PDF: "rag.parse.pdf.pages",
-    DOCX: "rag.parse.docx",
-    PPTX: "rag.parse.pptx",
+    DOCX: "rag.parse.ooxml.docx",
+    PPTX: "rag.parse.ooxml.pptx",
     HTML: "rag.parse.html.page",
     MARKDOWN: "rag.parse.markdown",
     PLAIN: "rag.parse.plain",

@@ -39,7 +39,7 @@ class ParseLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     output_bytes: int = 64 * _MIB
     archive_members: int = 5000
     archive_bytes: int = 512 * _MIB
-    xml_bytes: int = 96 * _MIB
+    xml_bytes: int = 64 * _MIB
     image_pixels: int = 16_000_000
 
 
