@@ -33,6 +33,10 @@ def upstream_faults() -> Iterator[None]:
         raise UpstreamOverloaded(retry_after_seconds=RETRY_AFTER_SECONDS) from None
     except TextGenerationRefused:
         raise RequestRefused("The generation server refuses this request.") from None
+    except TextGenerationError as error:
+        if isinstance(error.__cause__, HfHubHTTPError):
+            raise _by_status(error.__cause__.response) from None
+        raise UpstreamBroken("The generation server reports an error of its own.") from None
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
         raise GenerationUnavailable(
             f"The generation server cannot be reached: {type(error).__name__}.", retry_after_seconds=RETRY_AFTER_SECONDS
@@ -41,10 +45,17 @@ def upstream_faults() -> Iterator[None]:
         raise _timeout(error) from None
     except (httpx2.HTTPError, httpx2.StreamError) as error:
         raise UpstreamBroken(f"The generation server broke off: {type(error).__name__}.") from None
-    except TextGenerationError:
-        raise UpstreamBroken("The generation server reports an error of its own.") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UpstreamBroken(f"The generation server's answer cannot be read: {type(error).__name__}.") from None
+
+
+def text_of(piece: object) -> str:
+    """Return a piece of the answer; the library checks no types."""
+    if piece is None:
+        return ""
+    if isinstance(piece, str):
+        return piece
+    raise UpstreamBroken("The generation server's answer cannot be read: a piece is not text.")
 
 
 def _by_status(response: httpx2.Response) -> GatewayError:

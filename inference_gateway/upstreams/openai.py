@@ -4,8 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from inference_gateway.contract import ChatDelta, ChatRequest, FinishReason, Usage
-from inference_gateway.errors import UpstreamBroken
-from inference_gateway.upstreams.faults import upstream_faults
+from inference_gateway.upstreams.faults import text_of, upstream_faults
 from inference_gateway.upstreams.health import get_health
 from inference_gateway.upstreams.transport import Connections
 
@@ -53,9 +52,7 @@ class OpenAIUpstream:
         if not chunk.choices:
             return ChatDelta(usage=usage, model=model)
         choice = chunk.choices[0]
-        text = choice.delta.content or ""
-        if not isinstance(text, str):
-            raise UpstreamBroken("The generation server's answer cannot be read: a piece is not text.")
+        text = text_of(choice.delta.content)
         return ChatDelta(text=text, finish_reason=_finish_reason(choice.finish_reason), usage=usage, model=model)
 
 

@@ -8,7 +8,7 @@ import httpx2
 import msgspec
 
 from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest, FinishReason, Usage
-from inference_gateway.upstreams.faults import upstream_faults
+from inference_gateway.upstreams.faults import text_of, upstream_faults
 from inference_gateway.upstreams.health import get_health
 from inference_gateway.upstreams.transport import Connections
 
@@ -75,7 +75,7 @@ class TgiUpstream:
         return without_beginning(text) if text else transcript(messages)
 
     def _delta(self, piece: Any) -> ChatDelta:
-        text = "" if piece.token.special else piece.token.text
+        text = "" if piece.token.special else text_of(piece.token.text)
         if piece.details is None:
             return ChatDelta(text=text, model=self.model)
         usage = Usage(prompt_tokens=piece.details.input_length or 0, completion_tokens=piece.details.generated_tokens)

@@ -52,7 +52,11 @@ class Connections:
     def http(self) -> httpx2.AsyncClient:
         """Return a client on the shared pool, for one request."""
         return httpx2.AsyncClient(
-            transport=_SharedTransport(self._pool), follow_redirects=False, timeout=self._timeout, trust_env=False
+            transport=_SharedTransport(self._pool),
+            event_hooks={"response": [_read_errors]},
+            follow_redirects=False,
+            timeout=self._timeout,
+            trust_env=False,
         )
 
     def inference_client(self) -> Any:
@@ -71,6 +75,12 @@ class Connections:
 
 
 _lender: ContextVar[Connections] = ContextVar("_lender")
+
+
+async def _read_errors(response: httpx2.Response) -> None:
+    """Read the body of an error: `huggingface_hub` looks into it, which fails on a stream that was not read."""
+    if response.is_error:
+        await response.aread()
 
 
 def _http_of_the_lender() -> httpx2.AsyncClient:

@@ -1,0 +1,85 @@
+"""What a fake generation server says, and how it fails, request by request."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from tests.fakes.prompts import Prompt, Sentence
+
+Behaviour = Literal[
+    "right",
+    "invented_marker",
+    "changed_number",
+    "obeys_order",
+    "cut",
+    "stall",
+    "stall_before_first",
+    "overloaded",
+    "not_ready",
+    "too_long",
+    "broken_json",
+    "error_event",
+    "ends_without_reason",
+    "not_text",
+]
+Ending = Literal["finish", "cut", "stall", "broken_json", "error_event", "ends_without_reason", "not_text"]
+
+PIECES_BEFORE_FAULT = 3
+RETRY_AFTER_SECONDS = 7
+NOTHING_FOUND = "NOT_IN_MATERIAL"
+
+_ORDER = re.compile(
+    r"\b(?:ignore|disregard|forget|reply|respond|say|reveal|print|output)\b|تجاهل|اكتب|قل", re.IGNORECASE
+)
+_NUMBER = re.compile(r"\d+")
+_PIECE = re.compile(r"\s*\S+")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Pieces to stream and what comes after them; `status` other than 200 is answered at once."""
+
+    pieces: tuple[str, ...] = ()
+    ending: Ending = "finish"
+    status: int = 200
+
+
+def plan_for(behaviour: Behaviour, prompt: Prompt) -> Plan:
+    """Return what a server that behaves so does with this prompt."""
+    statuses = {"overloaded": 429, "not_ready": 503, "too_long": 422}
+    if behaviour in statuses:
+        return Plan(status=statuses[behaviour])
+    if behaviour == "stall_before_first":
+        return Plan(ending="stall")
+    pieces = tuple(_PIECE.findall(_text(behaviour, prompt)))
+    if behaviour in ("cut", "stall", "broken_json", "error_event", "not_text"):
+        return Plan(pieces[:PIECES_BEFORE_FAULT], behaviour)
+    if behaviour == "ends_without_reason":
+        return Plan(pieces, behaviour)
+    return Plan(pieces)
+
+
+def _text(behaviour: Behaviour, prompt: Prompt) -> str:
+    best = prompt.best_sentence()
+    if best is None:
+        return NOTHING_FOUND
+    if behaviour == "invented_marker":
+        return f"{best.text} [{max(prompt.passages) + 7}]."
+    if behaviour == "changed_number":
+        return _cited(_with_other_number(prompt, best))
+    if behaviour == "obeys_order":
+        order = next((sentence for sentence in prompt.sentences() if _ORDER.search(sentence.text)), best)
+        return _cited(order)
+    return _cited(best)
+
+
+def _cited(sentence: Sentence) -> str:
+    return f"{sentence.text} [{sentence.number}]."
+
+
+def _with_other_number(prompt: Prompt, best: Sentence) -> Sentence:
+    numbered = [best, *prompt.sentences()]
+    sentence = next((one for one in numbered if _NUMBER.search(one.text)), None)
+    if sentence is None:
+        return Sentence(best.number, f"{best.text} since 1847")
+    return Sentence(sentence.number, _NUMBER.sub(lambda match: str(int(match[0]) + 1), sentence.text, count=1))

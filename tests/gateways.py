@@ -1,0 +1,109 @@
+"""A gateway behind a real socket with an encoder that needs no model, for tests of everything but the model."""
+
+import hashlib
+import os
+import struct
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from inference_gateway.app import create_app
+from inference_gateway.contract import Lane, ModelInfo
+from inference_gateway.engines.batching import BatchingEmbedder, Prepared
+from inference_gateway.engines.lanes import LaneLimits
+from inference_gateway.engines.slot import EmbedderSlot, Report
+from inference_gateway.generation import Generation
+from inference_gateway.upstreams.choose import upstream_from
+from inference_gateway.upstreams.deadlines import Deadlines
+from ops.runtime.settings import Settings
+from ops.runtime.tokens import ServiceClaims, ServiceTokens
+from tests.fakes.uvicorn_thread import served
+
+DIMENSIONS = 8
+INFO = ModelInfo(
+    embedder="tests/hashing", revision="0" * 64, dimensions=DIMENSIONS, languages=("en", "ar"), max_tokens=128
+)
+
+
+@dataclass
+class HashingEncoder:
+    """Vectors from a hash of the text. `gate` holds every batch back; `batches` are the texts as they were computed."""
+
+    limits: LaneLimits = field(default_factory=LaneLimits)
+    seconds_per_batch: float = 0.0
+    gate: threading.Event = field(default_factory=threading.Event)
+    batches: list[list[str]] = field(default_factory=list)
+    failure: Exception | None = None
+    info: ModelInfo = INFO
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def prepare(self, texts: Sequence[str], lane: Lane) -> list[Prepared]:
+        return [Prepared(tokens=len(text.split()), features=text) for text in texts]
+
+    def encode(self, batch: Sequence[Prepared]) -> list[bytes]:
+        self.batches.append([item.features for item in batch])
+        self.gate.wait(timeout=20)
+        time.sleep(self.seconds_per_batch)
+        if self.failure is not None:
+            raise self.failure
+        return [vector_bytes(item.features) for item in batch]
+
+
+def vector_bytes(text: str) -> bytes:
+    """Return the vector that `HashingEncoder` gives for `text`."""
+    digest = hashlib.sha256(text.encode()).digest()[:DIMENSIONS]
+    return struct.pack(f"<{DIMENSIONS}f", *(byte / 256 for byte in digest))
+
+
+def vector(text: str) -> list[float]:
+    """Return the vector that `HashingEncoder` gives for `text`, as numbers."""
+    return list(struct.unpack(f"<{DIMENSIONS}f", vector_bytes(text)))
+
+
+@dataclass(frozen=True)
+class RunningGateway:
+    """A gateway that answers at `url`."""
+
+    url: str
+    key: bytes
+    encoder: HashingEncoder
+
+    def token(self, purpose: str) -> str:
+        """Return a good token for `purpose`."""
+        return ServiceTokens(self.key).issue(ServiceClaims(tenant_id=None, user_id=None, purpose=purpose))
+
+    def headers(self, purpose: str) -> dict[str, str]:
+        """Return the headers of a request for `purpose`."""
+        return {"Authorization": f"Bearer {self.token(purpose)}"}
+
+
+@contextmanager
+def running_gateway(
+    *,
+    encoder: HashingEncoder | None = None,
+    loading: threading.Event | None = None,
+    generation_url: str = "",
+    deadlines: Deadlines | None = None,
+    permits: int = 4,
+) -> Iterator[RunningGateway]:
+    """Serve a gateway; with `loading` its embedder is ready only once that event is set."""
+    encoder = encoder or HashingEncoder()
+
+    def load(_embedder: str, report: Report) -> BatchingEmbedder:
+        report("loading weights")
+        if loading is not None:
+            loading.wait(timeout=20)
+        return BatchingEmbedder(encoder)
+
+    key = os.urandom(32)
+    slot = EmbedderSlot("", load)
+    upstream = upstream_from(Settings(generation_url=generation_url, generation_model="tutor"), deadlines)
+    app = create_app(ServiceTokens(key), slot, Generation(upstream, deadlines, permits))
+    with served(app) as url:
+        while loading is None and slot.progress.stage != "ready":
+            time.sleep(0.005)
+        yield RunningGateway(url, key, encoder)
