@@ -45,7 +45,7 @@ class Artefacts:
         """Keep the parsed document."""
         await self._put(f"parsed-{PARSER_VERSION}-{self._kind}", msgspec.msgpack.encode(document))
 
-    async def vectors(self, model: str, batch: int) -> list[array[float]] | None:
+    async def vectors(self, model: str, batch: int) -> "list[array[float]] | None":
         """Return the vectors of one batch of passages, as float32, or None when they were not made."""
         raw = await self._get(self._vectors_name(model, batch))
         try:
@@ -53,7 +53,7 @@ class Artefacts:
         except (msgspec.MsgspecError, ValueError):
             return None
 
-    async def put_vectors(self, model: str, batch: int, vectors: Sequence[array[float]]) -> None:
+    async def put_vectors(self, model: str, batch: int, vectors: "Sequence[array[float]]") -> None:
         """Keep the vectors of one batch."""
         raw = msgspec.msgpack.encode([vector.tobytes() for vector in vectors])
         await self._put(self._vectors_name(model, batch), raw)

@@ -28,7 +28,7 @@ class Embedding(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     dimensions: int
     languages: tuple[str, ...]
-    vectors: dict[int, array[float]]
+    vectors: "dict[int, array[float]]"
 
     def knows(self, language: str) -> bool:
         """Tell whether passages in `language` have a vector."""
@@ -71,7 +71,7 @@ async def embed_passages(
     return Embedding(model=model, dimensions=info.dimensions, languages=info.languages, vectors=vectors)
 
 
-async def _embed(gateway: GatewayClient, texts: list[str], tenant_id: UUID) -> list[array[float]]:
+async def _embed(gateway: GatewayClient, texts: list[str], tenant_id: UUID) -> "list[array[float]]":
     """Ask the gateway; an overload or a restart of it is waited out for a minute before the attempt fails."""
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     while True:

@@ -5,17 +5,14 @@ version and place, and nothing is visible before one transaction makes the versi
 """
 
 import asyncio
-import tempfile
 from array import array
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from uuid import UUID
 
 from backend.documents.access import WRITE
 from backend.documents.artefacts import Artefacts
 from backend.documents.embedding import Embedding, embed_passages
 from backend.documents.jobs import PRUNE, IngestArgs, PruneArgs
+from backend.documents.local_copy import local_copy
 from backend.documents.schemas import State
 from backend.documents.tools import DocumentTools
 from backend.jobs.attempt import Attempt, Job
@@ -87,7 +84,7 @@ class _Ingestion:
         if parsed is None:
             limits = ParseLimits(file_bytes=self._tools.max_file_bytes)
             try:
-                async with _local_copy(self._tools, self._artefacts.original_key) as path:
+                async with local_copy(self._tools.objects, self._artefacts.original_key) as path:
                     parsed = await parse_document(path, file_name=self._row.file_name, limits=limits)
             except ParseFailure as failure:
                 log.info("document_not_readable", failure=failure.type, cause=failure.cause)
@@ -179,7 +176,7 @@ def _passage_rows(parsed: ParsedDocument, document_id: UUID, version: int) -> li
     ]
 
 
-def _points(row: WorkRow, batch: list[PassageRow], vectors: dict[int, array[float]]) -> list[PassagePoint]:
+def _points(row: WorkRow, batch: list[PassageRow], vectors: "dict[int, array[float]]") -> list[PassagePoint]:
     return [
         PassagePoint(
             passage_id=passage.id,
@@ -209,13 +206,3 @@ def _facts(parsed: ParsedDocument, rows: list[PassageRow], embedding: Embedding)
         parser_version=parsed.parser_version,
         embedding_model=embedding.model,
     )
-
-
-@asynccontextmanager
-async def _local_copy(tools: DocumentTools, key: str) -> AsyncIterator[Path]:
-    """Lend the object as a file, which the parser's child needs."""
-    with tempfile.NamedTemporaryFile(prefix="lyceum-ingest-") as file:
-        async for piece in tools.objects.stream(key):
-            await asyncio.to_thread(file.write, piece)
-        await asyncio.to_thread(file.flush)
-        yield Path(file.name)

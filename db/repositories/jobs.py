@@ -81,6 +81,33 @@ async def get(job_id: UUID, tenant_id: UUID) -> JobRow | None:
     )
 
 
+async def page(
+    tenant_id: UUID,
+    *,
+    user_id: UUID | None,
+    state: JobState | None,
+    kind: str | None,
+    subject_id: UUID | None,
+    before_id: UUID | None,
+    limit: int,
+) -> list[JobRow]:
+    """Return the tenant's jobs that match, newest first; `before_id` continues a page."""
+    return await query.fetch(
+        JobRow,
+        f"""SELECT {COLUMNS} FROM jobs
+            WHERE tenant_id = $1 AND ($2::uuid IS NULL OR user_id = $2) AND ($3::text IS NULL OR state = $3)
+              AND ($4::text IS NULL OR kind = $4) AND ($5::uuid IS NULL OR subject_id = $5) AND ($6::uuid IS NULL OR id < $6)
+            ORDER BY id DESC LIMIT $7""",
+        tenant_id,
+        user_id,
+        state,
+        kind,
+        subject_id,
+        before_id,
+        limit,
+    )
+
+
 async def events_after(job_id: UUID, after: int, limit: int = 500) -> list[JobEventRow]:
     """Return the job's events with a number above `after`, in order."""
     return await query.fetch(

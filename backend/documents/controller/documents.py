@@ -1,0 +1,107 @@
+"""Uploading, listing and changing documents."""
+
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Controller, Request, Response, delete, get, patch, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
+
+from backend.documents import service
+from backend.documents.schemas import Accepted, DocumentPatch, DocumentView, UploadForm, VersionForm
+from backend.documents.upload import Upload, receive_upload
+from backend.errors import ValidationFailed
+from backend.kit.http import CurrentSubject, PageCursor, PageLimit, permission
+from backend.kit.pagination import DEFAULT_LIMIT, Page
+from backend.kit.pointers import from_message
+from ops.runtime.ids import CourseId, DocumentId
+
+Form = TypeVar("Form", bound=msgspec.Struct)
+AnyRequest = Request[Any, Any, Any]
+
+UPLOAD = permission("document.write", streams_body=True)
+KNOWN = {HTTP_200_OK: ResponseSpec(Accepted, description="the course has these bytes already")}
+
+
+class DocumentController(Controller):
+    path = "/api/v1/documents"
+    tags = ("documents",)
+
+    @post(opt=UPLOAD, status_code=HTTP_202_ACCEPTED, request_max_body_size=None, responses=KNOWN)
+    async def upload(self, subject: CurrentSubject, request: AnyRequest) -> Response[Accepted]:
+        """Upload a file (`multipart/form-data`: `file`, `course_id`, `title`?); it is read by a job.
+
+        The same bytes in the same course are answered with 200 and the document they are already.
+        """
+        async with _received(request) as upload:
+            form = _form(upload, UploadForm)
+            accepted, new = await service.upload(subject, request.app.state.objects, form, upload.file)
+        return _answer(accepted, new)
+
+    @get(opt=permission("document.read"))
+    async def list_documents(
+        self,
+        subject: CurrentSubject,
+        course_id: FromQuery[CourseId],
+        cursor: PageCursor = None,
+        limit: PageLimit = DEFAULT_LIMIT,
+    ) -> Page[DocumentView]:
+        """The documents of a course, newest first; learners see those that are ready."""
+        return await service.list_documents(subject, course_id, cursor=cursor, limit=limit)
+
+    @get("/{document_id:uuid}", opt=permission("document.read"))
+    async def get_document(self, subject: CurrentSubject, document_id: FromPath[DocumentId]) -> DocumentView:
+        """One document: state, progress, why it failed, its versions."""
+        return await service.get_document(subject, document_id)
+
+    @patch("/{document_id:uuid}", opt=permission("document.write"))
+    async def rename_document(
+        self, subject: CurrentSubject, document_id: FromPath[DocumentId], data: JSONBody[DocumentPatch]
+    ) -> DocumentView:
+        """Change the title."""
+        return await service.rename_document(subject, document_id, data)
+
+    @delete("/{document_id:uuid}", opt=permission("document.write"))
+    async def delete_document(self, subject: CurrentSubject, document_id: FromPath[DocumentId]) -> None:
+        """Delete a document: from the next request on nothing finds, shows or cites it."""
+        await service.delete_document(subject, document_id)
+
+    @post(
+        "/{document_id:uuid}/versions",
+        opt=UPLOAD,
+        status_code=HTTP_202_ACCEPTED,
+        request_max_body_size=None,
+        responses=KNOWN,
+    )
+    async def add_version(
+        self, subject: CurrentSubject, document_id: FromPath[DocumentId], request: AnyRequest
+    ) -> Response[Accepted]:
+        """Upload a new version (`multipart/form-data`: `file`); readers see the old one until it is ready."""
+        async with _received(request) as upload:
+            _form(upload, VersionForm)
+            accepted, new = await service.add_version(subject, request.app.state.objects, document_id, upload.file)
+        return _answer(accepted, new)
+
+    @post("/{document_id:uuid}/reingest", opt=permission("document.write"), status_code=HTTP_202_ACCEPTED)
+    async def reingest(self, subject: CurrentSubject, document_id: FromPath[DocumentId]) -> Accepted:
+        """Read the latest version again, e.g. after a failure that was not the file's fault."""
+        return await service.reingest(subject, document_id)
+
+
+def _received(request: AnyRequest) -> Any:
+    limit = request.app.state.settings.max_upload_bytes
+    return receive_upload(request.stream(), request.headers.get("content-type", ""), limit)
+
+
+def _form(upload: Upload, kind: type[Form]) -> Form:
+    try:
+        return msgspec.convert(upload.fields, kind)
+    except msgspec.ValidationError as error:
+        raise ValidationFailed("The form is not as it should be.", errors=[from_message(str(error))]) from error
+
+
+def _answer(accepted: Accepted, new: bool) -> Response[Accepted]:
+    status = HTTP_202_ACCEPTED if new else HTTP_200_OK
+    headers = {"location": f"/api/v1/documents/{accepted.id}"}
+    return Response(accepted, status_code=status, headers=headers)

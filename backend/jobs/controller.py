@@ -1,0 +1,109 @@
+"""The routes of jobs."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery, HeaderParameter
+from litestar.response import Stream
+from litestar.status_codes import HTTP_202_ACCEPTED
+
+from backend.jobs import service
+from backend.jobs.schemas import JobEvent, JobEvents, JobView
+from backend.jobs.service import JobFilter
+from backend.kit.http import CurrentSubject, PageCursor, PageLimit, QueryNumber, QueryText, signed_in
+from backend.kit.pagination import DEFAULT_LIMIT, Page
+from backend.kit.subject import Subject
+from db.jobs import JobState
+from ops.runtime.ids import JobId
+
+AnyRequest = Request[Any, Any, Any]
+EVENT_STREAM = "text/event-stream"
+POLL_SECONDS = 0.5
+COMMENT_SECONDS = 15.0
+STREAM_SECONDS = 600.0
+"""A stream ends after ten minutes; the reader comes back with `Last-Event-ID` and its rights are asked for anew."""
+
+LastEventId = Annotated[str | None, HeaderParameter(name="last-event-id", required=False, max_length=20)]
+
+
+class JobController(Controller):
+    path = "/api/v1/jobs"
+    tags = ("jobs",)
+
+    @get(opt=signed_in())
+    async def list_jobs(
+        self,
+        subject: CurrentSubject,
+        state: FromQuery[JobState | None] = None,
+        kind: QueryText = None,
+        subject_id: FromQuery[UUID | None] = None,
+        mine: FromQuery[bool] = False,
+        cursor: PageCursor = None,
+        limit: PageLimit = DEFAULT_LIMIT,
+    ) -> Page[JobView]:
+        """One's own jobs, newest first; operators see the tenant's. `subject_id` is what a job is about, e.g. a document."""
+        wanted = JobFilter(state=state, kind=kind, subject_id=subject_id, mine=mine)
+        return await service.list_jobs(subject, wanted, cursor=cursor, limit=limit)
+
+    @get("/{job_id:uuid}", opt=signed_in())
+    async def get_job(self, subject: CurrentSubject, job_id: FromPath[JobId]) -> JobView:
+        """One job."""
+        return await service.get_job(subject, job_id)
+
+    @get(
+        "/{job_id:uuid}/events",
+        opt=signed_in(),
+        responses={
+            200: ResponseSpec(JobEvents, description="events so far; as text/event-stream they go on to the end")
+        },
+    )
+    async def read_events(
+        self,
+        subject: CurrentSubject,
+        job_id: FromPath[JobId],
+        request: AnyRequest,
+        after: QueryNumber = 0,
+        last_event_id: LastEventId = None,
+    ) -> Response[Any]:
+        """What has happened since event `after`: at once as JSON, or live with `Accept: text/event-stream`."""
+        if last_event_id and last_event_id.isdigit():
+            after = max(after, int(last_event_id))
+        first = await service.read_events(subject, job_id, after)
+        if EVENT_STREAM not in request.headers.get("accept", ""):
+            return Response(first)
+        draining: asyncio.Event = request.app.state.draining
+        return Stream(
+            _stream(subject, job_id, first, draining), media_type=EVENT_STREAM, headers={"cache-control": "no-store"}
+        )
+
+    @post("/{job_id:uuid}/cancel", opt=signed_in(), status_code=HTTP_202_ACCEPTED)
+    async def cancel_job(self, subject: CurrentSubject, job_id: FromPath[JobId]) -> JobView:
+        """Ask a job to stop."""
+        return await service.cancel_job(subject, job_id)
+
+
+async def _stream(subject: Subject, job_id: JobId, events: JobEvents, draining: asyncio.Event) -> AsyncIterator[bytes]:
+    """Send events as they come, and a comment every 15 s so that no proxy takes the connection for dead."""
+    ends_at = time.monotonic() + STREAM_SECONDS
+    spoke_at = time.monotonic()
+    while True:
+        for event in events.items:
+            yield _frame(event)
+            spoke_at = time.monotonic()
+        if events.done or draining.is_set() or time.monotonic() > ends_at:
+            return
+        if time.monotonic() - spoke_at >= COMMENT_SECONDS:
+            yield b": still here\n\n"
+            spoke_at = time.monotonic()
+        await asyncio.sleep(POLL_SECONDS)
+        events = await service.read_events(subject, job_id, events.next_after)
+
+
+def _frame(event: JobEvent) -> bytes:
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode(), msgspec.json.encode(event))

@@ -1,0 +1,126 @@
+"""What people see of jobs and may do to them: their own, or with `ops.read` and `ops.write` all of the tenant."""
+
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from backend.errors import NotFound
+from backend.jobs.errors import JobOver
+from backend.jobs.schemas import JobEvent, JobEvents, JobProgress, JobView
+from backend.kit.pagination import Page, decode_cursor, page_of
+from backend.kit.subject import Subject
+from db.jobs import TERMINAL_STATES, JobError, JobState
+from db.repositories import jobs
+from db.repositories.jobs import JobRow
+from db.unit_of_work import unit_of_work
+
+READ_ALL = "ops.read"
+WRITE_ALL = "ops.write"
+EVENTS_AT_ONCE = 500
+
+
+class _After(msgspec.Struct, frozen=True):
+    id: UUID
+
+
+class JobFilter(NamedTuple):
+    """Which jobs; None means any."""
+
+    state: JobState | None = None
+    kind: str | None = None
+    subject_id: UUID | None = None
+    mine: bool = False
+
+
+async def list_jobs(subject: Subject, wanted: JobFilter, *, cursor: str | None, limit: int) -> Page[JobView]:
+    """Return jobs, newest first: the tenant's for operators unless `mine`, else one's own.
+
+    Raises:
+        ValidationFailed: the cursor is not of this list.
+    """
+    after = decode_cursor(cursor, _After)
+    rows = await jobs.page(
+        subject.tenant_id,
+        user_id=None if subject.can(READ_ALL) and not wanted.mine else subject.user_id,
+        state=wanted.state,
+        kind=wanted.kind,
+        subject_id=wanted.subject_id,
+        before_id=after.id if after else None,
+        limit=limit + 1,
+    )
+    page = page_of(rows, limit, lambda row: _After(row.id))
+    return Page(items=[_view(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+async def get_job(subject: Subject, job_id: UUID) -> JobView:
+    """Return one job.
+
+    Raises:
+        NotFound: there is none for this subject.
+    """
+    return _view(await _readable(subject, job_id))
+
+
+async def read_events(subject: Subject, job_id: UUID, after: int) -> JobEvents:
+    """Return the job's events with a number above `after`.
+
+    Raises:
+        NotFound: there is no such job for this subject.
+    """
+    row = await _readable(subject, job_id)  # before the events: whatever is missing from them is still to come
+    rows = await jobs.events_after(job_id, after, EVENTS_AT_ONCE)
+    items = [
+        JobEvent(seq=event.seq, type=event.type, data=msgspec.Raw(event.data.encode()), created_at=event.created_at)
+        for event in rows
+    ]
+    last = items[-1].seq if items else after
+    return JobEvents(items=items, next_after=last, done=row.state in TERMINAL_STATES and last >= row.last_event)
+
+
+async def cancel_job(subject: Subject, job_id: UUID) -> JobView:
+    """Ask a job to stop; it does so at its next step, or, if it waits, within a second or two.
+
+    Raises:
+        NotFound: there is no such job for this subject.
+        PermissionMissing: it is another person's and the subject may only look.
+        JobOver: it has ended.
+    """
+    row = await _readable(subject, job_id)
+    if row.user_id != subject.user_id:
+        subject.require(WRITE_ALL)
+    async with unit_of_work() as uow:
+        state = await jobs.request_cancel(uow, job_id, subject.tenant_id)
+        if state is None or state in TERMINAL_STATES:
+            raise JobOver(str(state))
+        await uow.audit(subject, "job.cancel_requested", {"job_id": str(job_id), "kind": row.kind})
+    return await get_job(subject, job_id)
+
+
+async def _readable(subject: Subject, job_id: UUID) -> JobRow:
+    row = await jobs.get(job_id, subject.tenant_id)
+    if row is None or (row.user_id != subject.user_id and not subject.can(READ_ALL)):
+        raise NotFound("There is no such job.")
+    return row
+
+
+def _view(row: JobRow) -> JobView:
+    return JobView(
+        id=row.id,
+        kind=row.kind,
+        state=row.state,
+        queue=row.queue,
+        stage=row.stage,
+        progress=JobProgress(done=row.items_done, total=row.items_total),
+        attempts=row.attempt,
+        max_attempts=row.max_attempts,
+        error=msgspec.json.decode(row.error, type=JobError) if row.error else None,
+        subject_id=row.subject_id,
+        user_id=row.user_id,
+        request_id=row.request_id,
+        cancel_requested=row.cancel_requested_at is not None,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        retry_at=row.retry_at,
+    )

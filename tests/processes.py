@@ -1,0 +1,151 @@
+"""Lyceum's own processes for the tests: gateway, worker, clock, api, each killed or stopped when the test wants."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from ops.local.command import lyceum_environment
+from ops.local.ports import free_port
+from ops.runtime.settings import Settings
+from tests.campus import secret
+
+ROOT = Path(__file__).parents[1]
+START_SECONDS = 90
+RUN = {
+    "worker": "from actors.main import run_worker as run",
+    "clock": "from actors.clock import run_clock as run",
+    "gateway": "from inference_gateway.app import serve as run",
+    "api": "from backend.app import serve as run",
+}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A process of Lyceum that is ready; its log is at `log`."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait(timeout=10)
+
+    def stop(self, timeout_seconds: float = 30) -> int:
+        """SIGTERM; return the exit code."""
+        if self.alive:
+            self.process.terminate()
+        return self.process.wait(timeout=timeout_seconds)
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Wait for the process to end by itself; False when it did not."""
+        try:
+            self.process.wait(timeout=timeout_seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+def start(
+    name: str,
+    settings: Settings,
+    folder: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    arguments: str = "",
+    ready: bool = True,
+) -> Running:
+    """Start `name` with `settings` and, unless told not to, wait until it says that it is ready."""
+    log = folder / f"{name}.log"
+    listening, telling = os.pipe()
+    try:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _program(name, arguments)],
+                cwd=ROOT,
+                env=lyceum_environment(settings) | {"LYCEUM_READY_FD": str(telling)} | dict(environment or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(telling,),
+            )
+    finally:
+        os.close(telling)
+    running = Running(name, process, log)
+    try:
+        if ready:
+            _await_ready(running, listening)
+    finally:
+        os.close(listening)
+    return running
+
+
+def _program(name: str, arguments: str) -> str:
+    return f"{RUN[name]}; from ops.runtime.settings import load_settings; run(load_settings(){arguments})"
+
+
+def _await_ready(running: Running, listening: int) -> None:
+    """Block until the process writes its newline; the end of the pipe means that it died."""
+    import select
+
+    readable, _, _ = select.select([listening], [], [], START_SECONDS)
+    if not readable or not os.read(listening, 1):
+        running.process.kill()
+        raise RuntimeError(f"{running.name} did not start: {running.log.read_text()[-3000:]}")
+
+
+@contextmanager
+def process(name: str, settings: Settings, folder: Path, **options: object) -> Iterator[Running]:
+    """A process for the duration of the block."""
+    running = start(name, settings, folder, **options)  # type: ignore[arg-type]
+    try:
+        yield running
+    finally:
+        if running.alive:
+            running.stop()
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A gateway with the packaged embedder, and the key its clients sign with."""
+
+    url: str
+    service_key: str
+
+
+@contextmanager
+def running_gateway(folder: Path) -> Iterator[Gateway]:
+    """Run the gateway until its embedder is loaded."""
+    gateway = Gateway(f"http://127.0.0.1:{free_port()}", secret())
+    settings = Settings(data_dir=folder, gateway_url=gateway.url, service_key=gateway.service_key)
+    with process("gateway", settings, folder, ready=False) as running:
+        until(lambda: _is_ready(gateway.url), START_SECONDS, lambda: running.log.read_text()[-3000:])
+        yield gateway
+
+
+def until(condition: Callable[[], bool], timeout_seconds: float, why: Callable[[], str] = lambda: "") -> None:
+    """Wait for `condition`, polling."""
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(why())
+        time.sleep(0.05)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready", timeout=2).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
