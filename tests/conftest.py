@@ -1,7 +1,7 @@
 """Fixtures of real servers, shared by the whole suite.
 
 `postgres_server`, `valkey_server`: one each per session. `database`: a fresh migrated database per test,
-`module_database`: one per module. `valkey_url`, `broker_url`: empty logical databases per test.
+`module_database`: one per module. `valkey_url`, `broker_url`: empty logical databases per test. `stack`: `lyceum up`.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import redis
 
 from tests.servers import Database, RunningPostgres, RunningValkey, running_postgres, running_valkey
 from tests.skips import may_be_skipped, skips_are_failures, turn_into_failure
+from tests.stack import Stack, running_stack
 
 CACHE_DATABASE = 0
 BROKER_DATABASE = 1
@@ -101,6 +102,13 @@ def valkey_url(valkey_server: RunningValkey) -> str:
 def broker_url(valkey_server: RunningValkey) -> str:
     """Address of another empty logical database, for the broker."""
     return _emptied(valkey_server.url(BROKER_DATABASE))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole system with the demo, started once: `stack.base_url`, `stack.student` and others, `stack.password`."""
+    with running_stack(tmp_path_factory.mktemp("stack") / "data") as running:
+        yield running
 
 
 def _emptied(url: str) -> str:

@@ -33,7 +33,7 @@ def status() -> None:
         raise NotRunning(f"nothing runs on {folder.root}")
     table = Table("process", "health", "pid", "port", "memory", "up for", box=None, header_style="bold")
     for row in reversed(rows):
-        memory = f"{row.resident_bytes / MEBIBYTE:.0f} MiB"
+        memory = f"{row.memory_bytes / MEBIBYTE:.0f} MiB"
         health = f"[{COLOURS[row.health]}]{row.health}[/]"
         table.add_row(row.name, health, str(row.pid), str(row.port or ""), memory, f"{row.age_seconds:.0f} s")
     Console().print(table)

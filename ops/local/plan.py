@@ -42,7 +42,10 @@ class Plan:
         schema = Step(name="schema", run=self._migrate, after=self._after("postgres"))
         if not demo.is_due(self.settings, self.folder):
             return [schema]
-        return [schema, Step(name="demo", run=self._load_demo, after=("schema", *self._after("valkey")))]
+        return [
+            schema,
+            Step(name="demo", run=self._load_demo, after=("schema", *self._after("valkey"), *self._after("gateway"))),
+        ]
 
     def demo_people(self) -> list[tuple[str, str]]:
         """Return e-mail and password of the demo people; nobody outside development."""

@@ -21,7 +21,7 @@ class ProcessStatus(NamedTuple):
     health: Health
     pid: int
     port: int
-    resident_bytes: int
+    memory_bytes: int
     age_seconds: float
 
 
@@ -46,6 +46,14 @@ def _usage(pid: int) -> tuple[int, float]:
     try:
         root = psutil.Process(pid)
         family = [root, *root.children(recursive=True)]
-        return sum(member.memory_info().rss for member in family), time.time() - root.create_time()
+        return sum(_own_bytes(member) for member in family), time.time() - root.create_time()
     except psutil.Error:
         return 0, 0.0
+
+
+def _own_bytes(process: psutil.Process) -> int:
+    """Count pages shared with others (PostgreSQL's buffers) by share where the kernel tells."""
+    try:
+        return int(process.memory_full_info().pss)
+    except (psutil.AccessDenied, AttributeError):
+        return int(process.memory_info().rss)
