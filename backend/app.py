@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from litestar import Litestar, Router
-from litestar.datastructures import State
+from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -39,6 +39,12 @@ from ops.runtime.crypto import decode_key
 from ops.runtime.settings import Settings
 
 MAX_JSON_BYTES = 1024 * 1024
+STATIC_SECONDS = 3600
+DESCRIPTION = """Courses, documents, search and a tutor that cites its sources.
+
+Lists come in pages: send `next_cursor` back as `cursor`. A creating request may carry an `Idempotency-Key`; repeated with
+the same body it gets the first answer again for 24 hours. Every error is a problem document (RFC 9457) whose `type` is the
+address of its explanation. `RateLimit-*` headers tell what is left of a minute's requests."""
 STATIC_FOLDER = Path(__file__).parent / "web" / "static"
 DOMAINS = (
     "backend.system.controller",
@@ -138,7 +144,11 @@ def _each(domains: list[ModuleType], name: str) -> list[Any]:
 
 def _static_files() -> Router:
     return create_static_files_router(
-        path="/static", directories=[STATIC_FOLDER], opt=public(), include_in_schema=False, cache_control=None
+        path="/static",
+        directories=[STATIC_FOLDER],
+        opt=public(),
+        include_in_schema=False,
+        cache_control=CacheControlHeader(public=True, max_age=STATIC_SECONDS),
     )
 
 
@@ -146,7 +156,7 @@ def _openapi_config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Lyceum",
         version="1",
-        description="Courses, documents, search and a tutor that cites its sources.",
+        description=DESCRIPTION,
         use_handler_docstrings=True,
         render_plugins=[JsonRenderPlugin()],
         openapi_router=Router("/schema", route_handlers=[], opt=public(), include_in_schema=False),

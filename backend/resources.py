@@ -20,7 +20,7 @@ from ops.runtime.logging import get_logger
 from ops.runtime.objects import ObjectStore
 from ops.runtime.redis import open_redis, open_redis_blocking
 from ops.runtime.settings import Settings
-from ops.runtime.telemetry import configure_telemetry, shutdown_telemetry
+from ops.runtime.telemetry import configure_telemetry, shutdown_telemetry, watch_event_loop
 from rag.retrieve import GatewayEmbedder
 from rag.store import open_vector_store
 
@@ -40,6 +40,7 @@ async def open_resources(settings: Settings, state: State, limits: RateLimits | 
     async with AsyncExitStack() as stack:
         configure_telemetry("api", settings)
         stack.callback(shutdown_telemetry)
+        stack.callback(asyncio.create_task(watch_event_loop()).cancel)
         state.redis = open_redis(settings.redis_url)
         stack.push_async_callback(state.redis.aclose)
         state.redis_blocking = open_redis_blocking(settings.redis_url)

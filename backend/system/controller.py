@@ -13,7 +13,8 @@ from ops.runtime.telemetry import METRICS_CONTENT_TYPE, render_metrics
 
 READER = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Lyceum API</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">{style}</head>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="/static/icon.svg" type="image/svg+xml">{style}</head>
 <body><main id="docs"></main>
 <script src="/static/vendor/{library}"></script><script src="/static/docs/{start}"></script></body></html>
 """

@@ -1,11 +1,11 @@
 """What the generated OpenAPI document lacks: problem answers, who may call what, and that unknown fields are refused."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
-from backend.errors import catalogue
 from backend.problems import MEDIA_TYPE, Problem
 
 Schema = dict[str, Any]
@@ -62,9 +62,8 @@ def _describe(operation: Schema, method: str, path: str, declared: Operation | N
 
 
 def _problem_answer(status: int) -> Schema:
-    titles = [kind.title for kind in catalogue() if kind.status == status]
     content = {MEDIA_TYPE: {"schema": {"$ref": REFERENCE_PREFIX + "Problem"}}}
-    return {"description": ", ".join(titles) or "Problem", "content": content}
+    return {"description": HTTPStatus(status).phrase, "content": content}
 
 
 def _forbid_unknown_fields(node: Any, schemas: Schema, seen: set[str]) -> None:

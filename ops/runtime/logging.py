@@ -130,6 +130,7 @@ def _add_context(service: str) -> structlog.typing.Processor:
 def _name_component(_logger: object, _method: str, event: Event) -> Event:
     record: logging.LogRecord = event["_record"]
     event["component"] = record.name
+    event.pop("color_message", None)
     return event
 
 

@@ -1,5 +1,6 @@
 """Metrics of the four golden signals for Prometheus, and traces over OTLP when an endpoint is set."""
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -20,7 +21,10 @@ REGISTRY = CollectorRegistry(auto_describe=True)
 METRICS_CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 LATENCY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
+LOOP_WATCH_SECONDS = 1.0
+
 ProcessCollector(registry=REGISTRY)
+EVENT_LOOP_LAG = Gauge("lyceum_event_loop_lag_seconds", "how late the event loop woke last", registry=REGISTRY)
 
 
 class GoldenSignals:
@@ -71,6 +75,14 @@ class GoldenSignals:
             self.ended(operation, "error", time.perf_counter() - started_at, failed=True)
             raise
         self.ended(operation, "ok", time.perf_counter() - started_at)
+
+
+async def watch_event_loop() -> None:
+    """Measure, until cancelled, how much later than asked this event loop wakes: the saturation of an async process."""
+    while True:
+        asked_at = time.perf_counter()
+        await asyncio.sleep(LOOP_WATCH_SECONDS)
+        EVENT_LOOP_LAG.set(max(0.0, time.perf_counter() - asked_at - LOOP_WATCH_SECONDS))
 
 
 def render_metrics() -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -60,8 +60,8 @@ class Running:
 
 
 @asynccontextmanager
-async def running(**changes: Any) -> AsyncIterator[Running]:
-    app = edge_app(slow, stream, address, echo, **changes)
+async def running(extra: Sequence[Any] = (), **changes: Any) -> AsyncIterator[Running]:
+    app = edge_app(slow, stream, address, echo, *extra, **changes)
     listening = socket.create_server(("127.0.0.1", 0))
     server = DrainingServer(server_config(app, settings(**changes)), app.state.draining)
     task = asyncio.create_task(server._serve([listening]))

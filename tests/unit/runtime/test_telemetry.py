@@ -1,9 +1,19 @@
+import asyncio
+import time
+
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
-from ops.runtime.telemetry import GoldenSignals, extract_traceparent, inject_traceparent, render_metrics
+from ops.runtime.telemetry import (
+    EVENT_LOOP_LAG,
+    GoldenSignals,
+    extract_traceparent,
+    inject_traceparent,
+    render_metrics,
+    watch_event_loop,
+)
 
 
 def test_signals_count_traffic_errors_latency_and_saturation() -> None:
@@ -44,3 +54,14 @@ def test_traceparent_makes_the_journey() -> None:
     assert context.trace_id == span.get_span_context().trace_id
     assert context.is_remote
     assert not trace.get_current_span(extract_traceparent("nonsense")).get_span_context().is_valid
+
+
+async def test_blocked_event_loop_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.runtime.telemetry.LOOP_WATCH_SECONDS", 0.05)
+    watch = asyncio.create_task(watch_event_loop())
+    await asyncio.sleep(0.02)
+    time.sleep(0.3)
+    await asyncio.sleep(0.01)
+    watch.cancel()
+    (sample,) = next(iter(EVENT_LOOP_LAG.collect())).samples
+    assert 0.15 < sample.value < 0.5
