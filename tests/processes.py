@@ -1,6 +1,7 @@
 """Lyceum's own processes for the tests: gateway, worker, clock, api, each killed or stopped when the test wants."""
 
 import os
+import select
 import subprocess
 import sys
 import time
@@ -65,9 +66,8 @@ def start(
     *,
     environment: Mapping[str, str] | None = None,
     arguments: str = "",
-    ready: bool = True,
 ) -> Running:
-    """Start `name` with `settings` and, unless told not to, wait until it says that it is ready."""
+    """Start `name` with `settings` and wait until it is ready."""
     log = folder / f"{name}.log"
     listening, telling = os.pipe()
     try:
@@ -85,8 +85,14 @@ def start(
         os.close(telling)
     running = Running(name, process, log)
     try:
-        if ready:
+        if name in ("api", "gateway"):
+            address = f"http://127.0.0.1:{settings.port}" if name == "api" else settings.gateway_url
+            until(lambda: _is_ready(running, address), START_SECONDS, lambda: log.read_text()[-3000:])
+        else:
             _await_ready(running, listening)
+    except BaseException:
+        process.kill()
+        raise
     finally:
         os.close(listening)
     return running
@@ -98,11 +104,8 @@ def _program(name: str, arguments: str) -> str:
 
 def _await_ready(running: Running, listening: int) -> None:
     """Block until the process writes its newline; the end of the pipe means that it died."""
-    import select
-
     readable, _, _ = select.select([listening], [], [], START_SECONDS)
     if not readable or not os.read(listening, 1):
-        running.process.kill()
         raise RuntimeError(f"{running.name} did not start: {running.log.read_text()[-3000:]}")
 
 
@@ -130,8 +133,7 @@ def running_gateway(folder: Path) -> Iterator[Gateway]:
     """Run the gateway until its embedder is loaded."""
     gateway = Gateway(f"http://127.0.0.1:{free_port()}", secret())
     settings = Settings(data_dir=folder, gateway_url=gateway.url, service_key=gateway.service_key)
-    with process("gateway", settings, folder, ready=False) as running:
-        until(lambda: _is_ready(gateway.url), START_SECONDS, lambda: running.log.read_text()[-3000:])
+    with process("gateway", settings, folder):
         yield gateway
 
 
@@ -144,8 +146,10 @@ def until(condition: Callable[[], bool], timeout_seconds: float, why: Callable[[
         time.sleep(0.05)
 
 
-def _is_ready(url: str) -> bool:
+def _is_ready(running: Running, url: str) -> bool:
+    if not running.alive:
+        raise RuntimeError(f"{running.name} did not start: {running.log.read_text()[-3000:]}")
     try:
-        return httpx.get(f"{url}/health/ready", timeout=2).status_code == httpx.codes.OK
+        return httpx.get(f"{url}/health/ready", timeout=5).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, FromQuery, HeaderParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Stream
 from litestar.status_codes import HTTP_202_ACCEPTED
 
@@ -29,6 +29,7 @@ COMMENT_SECONDS = 15.0
 STREAM_SECONDS = 600.0
 """A stream ends after ten minutes; the reader comes back with `Last-Event-ID` and its rights are asked for anew."""
 
+StateFilter = Annotated[JobState | None, QueryParameter(name="state")]
 LastEventId = Annotated[str | None, HeaderParameter(name="last-event-id", required=False, max_length=20)]
 
 
@@ -40,7 +41,7 @@ class JobController(Controller):
     async def list_jobs(
         self,
         subject: CurrentSubject,
-        state: FromQuery[JobState | None] = None,
+        job_state: StateFilter = None,
         kind: QueryText = None,
         subject_id: FromQuery[UUID | None] = None,
         mine: FromQuery[bool] = False,
@@ -48,7 +49,7 @@ class JobController(Controller):
         limit: PageLimit = DEFAULT_LIMIT,
     ) -> Page[JobView]:
         """One's own jobs, newest first; operators see the tenant's. `subject_id` is what a job is about, e.g. a document."""
-        wanted = JobFilter(state=state, kind=kind, subject_id=subject_id, mine=mine)
+        wanted = JobFilter(state=job_state, kind=kind, subject_id=subject_id, mine=mine)
         return await service.list_jobs(subject, wanted, cursor=cursor, limit=limit)
 
     @get("/{job_id:uuid}", opt=signed_in())
@@ -107,3 +108,6 @@ async def _stream(subject: Subject, job_id: JobId, events: JobEvents, draining: 
 
 def _frame(event: JobEvent) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode(), msgspec.json.encode(event))
+
+
+controllers = [JobController]

@@ -1,14 +1,30 @@
-"""An installation with the real embedder and vector server."""
+"""An installation with the real embedder and vector server: as open connections, and as whole processes behind HTTP."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
+import msgspec
 import pytest
 
-from tests.installation import Installation, installed, settings_for
-from tests.processes import Gateway, running_gateway
-from tests.servers import Database
+from backend.academics import enrolments
+from backend.identity import rights
+from backend.identity.schemas import NewGrant
+from backend.kit.subject import Subject
+from ops.local.ports import free_port
+from ops.runtime.ids import CourseId
+from ops.runtime.settings import Settings
+from tests import campus
+from tests.installation import Installation, furnish, installed, settings_for
+from tests.processes import Gateway, process, running_gateway, until
+from tests.servers import Database, RunningValkey
 from tests.vectors import RunningVectors, running_vectors
+
+READY_SECONDS = 60
 
 
 @pytest.fixture(scope="package")
@@ -27,6 +43,85 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVectors
 async def installation(
     tmp_path: Path, database: Database, valkey_url: str, broker_url: str, vectors: RunningVectors, gateway: Gateway
 ) -> AsyncIterator[Installation]:
+    """Jobs run when the test calls `work`."""
     settings = settings_for(tmp_path, database, valkey_url, broker_url, vectors.url, gateway)
     async with installed(settings, tmp_path) as opened:
         yield opened
+
+
+@dataclass(frozen=True)
+class Site:
+    """An api, a worker and a clock; `clients` by person, signed in: lecturer and student of the course, strangers."""
+
+    settings: Settings
+    course_id: CourseId
+    clients: dict[str, httpx.Client]
+
+    def __getitem__(self, person: str) -> httpx.Client:
+        return self.clients[person]
+
+    def upload(self, data: bytes, name: str, person: str = "lecturer", **fields: str) -> httpx.Response:
+        form = {"course_id": str(self.course_id), **fields}
+        return self[person].post("/documents", data=form, files={"file": (name, data)})
+
+    def ended(self, document_id: str) -> dict[str, Any]:
+        """Wait until the latest version is ready or failed."""
+        seen: dict[str, Any] = {}
+
+        def over() -> bool:
+            seen.update(self["lecturer"].get(f"/documents/{document_id}").raise_for_status().json())
+            return seen["state"] in ("ready", "failed")
+
+        until(over, READY_SECONDS, lambda: str(seen))
+        return seen
+
+    def ready(self, data: bytes, name: str, **fields: str) -> dict[str, Any]:
+        """Upload and wait until readers have it."""
+        document = self.ended(self.upload(data, name, **fields).raise_for_status().json()["id"])
+        assert document["state"] == "ready", document
+        return document
+
+
+@pytest.fixture(scope="module")
+def site(
+    tmp_path_factory: pytest.TempPathFactory,
+    module_database: Database,
+    valkey_server: RunningValkey,
+    vectors: RunningVectors,
+    gateway: Gateway,
+) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    settings = settings_for(folder, module_database, valkey_server.url(10), valkey_server.url(11), vectors.url, gateway)
+    settings = msgspec.structs.replace(settings, port=free_port(), max_upload_bytes=4 * 1024 * 1024)
+    course_id, tokens = asyncio.run(_people(settings))
+    with ExitStack() as stack:
+        for name in ("worker", "clock"):
+            stack.enter_context(process(name, settings, folder))
+        stack.enter_context(process("api", settings, folder))
+        base = f"http://127.0.0.1:{settings.port}/api/v1"
+        clients = {
+            person: stack.enter_context(
+                httpx.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+            )
+            for person, token in tokens.items()
+        }
+        yield Site(settings, course_id, clients)
+
+
+async def _people(settings: Settings) -> tuple[CourseId, dict[str, str]]:
+    async with campus.opened(settings):
+        home, away = await furnish("north"), await furnish("south")
+        lecturer = await campus.person(home.tenant, "lecturer")
+        student = await campus.person(home.tenant, "student", "student")
+        idle = await campus.person(home.tenant, "idle", "student")
+        await rights.give(home.administrator, lecturer.user_id, NewGrant(role="academic", course_id=home.course.id))
+        await enrolments.enrol(home.administrator, home.course.id, student.user_id)
+        people: dict[str, Subject] = {
+            "administrator": home.administrator,
+            "lecturer": lecturer,
+            "student": student,
+            "idle": idle,
+            "foreigner": away.administrator,
+        }
+        tokens = {name: (await campus.sign_in(who.user_id)).tokens().access_token for name, who in people.items()}
+        return home.course.id, tokens
