@@ -46,12 +46,19 @@ def is_alive(identity: Identity) -> bool:
 
 def stop(identity: Identity, stop_signal: int, timeout_seconds: float) -> None:
     """Signal that very process, wait for its end, kill it when the time is over."""
+    stop_all({identity: stop_signal}, timeout_seconds)
+
+
+def stop_all(signals: Mapping[Identity, int], timeout_seconds: float) -> None:
+    """Signal those very processes, wait for the end of all, kill those that are left when the time is over."""
+    for identity, number in signals.items():
+        send(identity, number)
     deadline = time.monotonic() + timeout_seconds
-    send(identity, stop_signal)
-    while is_alive(identity):
+    while left := [identity for identity in signals if is_alive(identity)]:
         if time.monotonic() > deadline:
-            send(identity, signal.SIGKILL)
             deadline = float("inf")
+            for identity in left:
+                send(identity, signal.SIGKILL)
         time.sleep(POLL_SECONDS)
 
 

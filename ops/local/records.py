@@ -6,7 +6,7 @@ import msgspec
 
 from ops.local.account import write_private_file
 from ops.local.data_folder import DataFolder
-from ops.local.processes import Identity, is_alive, stop
+from ops.local.processes import Identity, is_alive, stop_all
 
 LEFTOVER_SECONDS = 15.0
 
@@ -53,7 +53,6 @@ def write_running(folder: DataFolder, running: Running) -> None:
 def stop_leftovers(folder: DataFolder) -> list[str]:
     """Stop what an earlier supervisor left running and return their names. The caller holds the folder's lock."""
     left = [process for process in read_running(folder).processes if is_alive(process.identity)]
-    for process in left:
-        stop(process.identity, process.stop_signal, LEFTOVER_SECONDS)
+    stop_all({process.identity: process.stop_signal for process in left}, LEFTOVER_SECONDS)
     write_running(folder, Running())
     return [process.name for process in left]

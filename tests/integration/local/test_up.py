@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import httpx
-import pytest
 
 from ops.local.processes import is_alive
 from ops.runtime.settings import SECRETS
@@ -128,23 +127,21 @@ def test_production_without_keys_is_refused(tmp_path: Path) -> None:
     assert any("LYCEUM_SIGNING_KEY" in line for line in stack.lines)
 
 
-@pytest.fixture
-def own_folder(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-def test_kill_9_of_the_supervisor_a_crash_and_down(own_folder: Path) -> None:
-    first = start_stack(own_folder)
+def test_kill_9_of_the_supervisor_a_crash_and_down(tmp_path: Path) -> None:
+    without_demo = {"LYCEUM_ENV": "staging"}
+    first = start_stack(tmp_path / "data", changes=without_demo)
     first.wait_until_ready()
-    before = courses(first, first.admin)
-    left = first.running.processes
-    os.kill(first.running.supervisor.pid, signal.SIGKILL) if first.running.supervisor else pytest.fail("no record")
+    assert lyceum(first, "tenant", "create", "North School", "--slug", "north", **without_demo).returncode == 0
+    left = first.running
+    assert left.supervisor is not None
+    os.kill(left.supervisor.pid, signal.SIGKILL)
     first.process.wait(timeout=10)
 
-    second = start_stack(own_folder)
+    second = start_stack(tmp_path / "data", changes=without_demo)
     second.wait_until_ready()
-    assert not [process.name for process in left if is_alive(process.identity)]
-    assert courses(second, second.admin) == before
+    assert not [process.name for process in left.processes if is_alive(process.identity)]
+    again = lyceum(second, "tenant", "create", "North School", "--slug", "north", **without_demo)
+    assert "north exists" in again.stderr
     worker = second.pid_of("worker")
     os.kill(worker, signal.SIGKILL)
     deadline = time.monotonic() + 30
