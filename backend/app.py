@@ -55,6 +55,7 @@ DOMAINS = (
     "backend.search.controller",
     "backend.chat.controller",
     "backend.jobs.controller",
+    "backend.audit.controller",
     "backend.web",
 )
 
