@@ -23,7 +23,8 @@ def linear(element: Any) -> str:
         case "rad":
             return f"√({_part(element, 'e')})"
         case "nary":
-            return f"{_nary_sign(element)}_{_grouped(_part(element, 'sub'))}^{_grouped(_part(element, 'sup'))} {_part(element, 'e')}"
+            bounds = f"_{_grouped(_part(element, 'sub'))}^{_grouped(_part(element, 'sup'))}"
+            return f"{_nary_sign(element)}{bounds} {_part(element, 'e')}"
         case "d":
             return f"({_part(element, 'e')})"
         case _ if tag.endswith("Pr"):

@@ -8,12 +8,14 @@ from typing import NamedTuple
 from rag.parse.pdf.words import Word
 
 _ROW_OVERLAP = 0.5
+_ROW_SAMPLE = 9
 _GUTTER_HEIGHTS = 0.5
 _MIDDLE = (0.25, 0.75)
 _MIN_ROWS = 6
 _MAX_CROSSING = 0.25
-_FILLED_QUANTILE = 0.7
-_MIN_FILL = 0.6
+_FULL = 0.6
+_MIN_FULL_ROWS = 5
+_MIN_FULL_SHARE = 0.2
 
 Row = list[Word]
 
@@ -28,11 +30,15 @@ class Gutter(NamedTuple):
 def rows_of(words: Sequence[Word]) -> list[Row]:
     """Group words that stand beside each other; rows from top to bottom, words in the order given."""
     rows: list[list[tuple[int, Word]]] = []
+    top = bottom = 0.0
     for position, word in sorted(enumerate(words), key=lambda pair: pair[1].top + pair[1].bottom):
-        if rows and _stands_beside(rows[-1], word):
+        overlap = min(bottom, word.bottom) - max(top, word.top)
+        if rows and overlap > _ROW_OVERLAP * min(bottom - top, word.height):
             rows[-1].append((position, word))
         else:
             rows.append([(position, word)])
+        if len(rows[-1]) <= _ROW_SAMPLE:
+            top, bottom = median(w.top for _, w in rows[-1]), median(w.bottom for _, w in rows[-1])
     return [[word for _, word in sorted(row)] for row in rows]
 
 
@@ -69,12 +75,6 @@ def _read_sides(sides: tuple[list[Word], list[Word]], *, rtl: bool) -> Iterator[
     yield from (side for side in (reversed(sides) if rtl else sides) if side)
 
 
-def _stands_beside(row: list[tuple[int, Word]], word: Word) -> bool:
-    top, bottom = median(w.top for _, w in row), median(w.bottom for _, w in row)
-    overlap = min(bottom, word.bottom) - max(top, word.top)
-    return overlap > _ROW_OVERLAP * min(bottom - top, word.height)
-
-
 def _stretches(row: Row) -> list[tuple[float, float]]:
     """Return the parts of a row that print covers, gaps narrower than a gutter closed."""
     closed = _GUTTER_HEIGHTS * median(word.height for word in row)
@@ -104,12 +104,10 @@ def _emptiest(rows: list[Row], left: float, right: float) -> tuple[float, int]:
 
 
 def _is_column(words: Sequence[Word], left: float, right: float) -> bool:
-    """Tell whether these words are lines of prose between `left` and `right`: the longer ones fill most of the width."""
+    """Tell whether these words are lines of prose between `left` and `right`: enough of them fill most of the width."""
     rows = rows_of(words)
-    if len(rows) < _MIN_ROWS:
-        return False
-    fills = sorted((max(w.right for w in row) - min(w.left for w in row)) / (right - left) for row in rows)
-    return fills[int(_FILLED_QUANTILE * len(fills))] >= _MIN_FILL
+    full = sum(max(w.right for w in row) - min(w.left for w in row) >= _FULL * (right - left) for row in rows)
+    return full >= max(_MIN_FULL_ROWS, _MIN_FULL_SHARE * len(rows))
 
 
 def _jumps(words: Sequence[Word], x: float) -> int:

@@ -1,6 +1,7 @@
 """Characters of a PDF page with their places. Lengths in points, y grows downwards, page rotation undone."""
 
 import ctypes
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -8,23 +9,28 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as c
 
 _GRID = 1_000_000
-_UPRIGHT_RADIANS = 0.1
-_FULL_TURN = 6.2832
+_ASCENT, _DESCENT = 0.9, 0.3
+_UPRIGHT = 10.0  # at least so much forward per step sideways
 _BOLD_WEIGHT = 600
 _PALE = 200
 _FAINT_ALPHA = 64
+_UNPAINTED = (c.FPDF_TEXTRENDERMODE_INVISIBLE, c.FPDF_TEXTRENDERMODE_CLIP)
+_NO_CHARACTER = frozenset({0, 0xFFFE, 0xFFFF})
 _HYPHEN = 0x02  # what PDFium reports for a hyphen it takes for a line-end one
 
 
 class Style(NamedTuple):
-    """What all characters of one text object share. `doubtful`: its ink may not show on the page."""
+    """What all characters of one text object share. `size` in points; `doubtful`: its ink may not show on the page."""
 
+    size: float
     bold: bool
     doubtful: bool
 
 
 class Glyph(NamedTuple):
-    """One character; the box is as high as its font, so that letters of one line have one height."""
+    """One character. Its box reaches from ascent to descent of a usual font of its size, whatever the font claims, so
+    that letters of one line have one height.
+    """
 
     text: str
     left: float
@@ -47,11 +53,13 @@ class Frame(NamedTuple):
     e: float
     f: float
 
-    def box(self, left: float, bottom: float, right: float, top: float) -> tuple[float, float, float, float]:
-        """Map a rectangle of user space; returns left, top, right, bottom."""
-        x0, y0 = self.a * left + self.c * bottom + self.e, self.b * left + self.d * bottom + self.f
-        x1, y1 = self.a * right + self.c * top + self.e, self.b * right + self.d * top + self.f
-        return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+    def point(self, x: float, y: float) -> tuple[float, float]:
+        """Map a point of user space."""
+        return self.a * x + self.c * y + self.e, self.b * x + self.d * y + self.f
+
+    def direction(self, x: float, y: float) -> tuple[float, float]:
+        """Map a direction of user space."""
+        return self.a * x + self.c * y, self.b * x + self.d * y
 
 
 def frame_of(page: pdfium.PdfPage) -> Frame:
@@ -72,46 +80,60 @@ def frame_of(page: pdfium.PdfPage) -> Frame:
 
 def read_glyphs(textpage: pdfium.PdfTextPage, frame: Frame) -> Iterator[Glyph]:
     """Yield the characters of a page in PDFium's order; white space included, with boxes of no size."""
-    rect, styles = c.FS_RECTF(), _Styles(textpage)
-    for index in range(c.FPDFText_CountChars(textpage)):
-        code = c.FPDFText_GetUnicode(textpage, index)
-        if code in (0, 0xFFFE, 0xFFFF):
+    raw, styles = textpage.raw, _Styles(textpage, frame)
+    box, x, y = c.FS_RECTF(), ctypes.c_double(), ctypes.c_double()
+    for index in range(c.FPDFText_CountChars(raw)):
+        code = c.FPDFText_GetUnicode(raw, index)
+        if code in _NO_CHARACTER:
             continue
-        c.FPDFText_GetLooseCharBox(textpage, index, rect)
-        left, top, right, bottom = frame.box(rect.left, rect.bottom, rect.right, rect.top)
-        text = "-" if code == _HYPHEN else chr(code) if code < 0xD800 or 0xE000 <= code <= 0x10FFFF else "\ufffd"
-        yield Glyph(text, left, top, right, bottom, *styles.of(index))
+        c.FPDFText_GetLooseCharBox(raw, index, box)
+        c.FPDFText_GetCharOrigin(raw, index, x, y)
+        x0, _ = frame.point(box.left, box.bottom)
+        x1, _ = frame.point(box.right, box.top)
+        _, baseline = frame.point(x.value, y.value)
+        upright, style = styles.of(index)
+        top, bottom = baseline - _ASCENT * style.size, baseline + _DESCENT * style.size
+        yield Glyph(_character(code), min(x0, x1), top, max(x0, x1), bottom, upright, style)
+
+
+def _character(code: int) -> str:
+    if code == _HYPHEN:
+        return "-"
+    return chr(code) if code < 0xD800 or 0xE000 <= code <= 0x10FFFF else "\ufffd"
 
 
 class _Styles:
-    """Angle and style by text object: asking once per object instead of once per character."""
+    """Direction and style by text object: asking once per object instead of once per character."""
 
-    def __init__(self, textpage: pdfium.PdfTextPage) -> None:
-        self._textpage = textpage
-        self._known: dict[int, tuple[bool, Style]] = {}
+    def __init__(self, textpage: pdfium.PdfTextPage, frame: Frame) -> None:
+        self._raw = textpage.raw
+        self._frame = frame
+        self._known: dict[int, tuple[bool, Style]] = {0: (True, Style(size=0.0, bold=False, doubtful=False))}
+        self._matrix = c.FS_MATRIX()
+        self._color = [ctypes.c_uint() for _ in range(4)]
 
     def of(self, index: int) -> tuple[bool, Style]:
-        handle = c.FPDFText_GetTextObject(self._textpage, index)
+        """Return whether a character stands upright on the page, and its style."""
+        handle = c.FPDFText_GetTextObject(self._raw, index)
         address = ctypes.addressof(handle.contents) if handle else 0
-        if address not in self._known:
-            self._known[address] = self._read(index, handle)
-        return self._known[address]
+        known = self._known.get(address)
+        if known is None:
+            known = self._known[address] = self._read(index, handle)
+        return known
 
     def _read(self, index: int, handle: c.FPDF_PAGEOBJECT) -> tuple[bool, Style]:
-        angle = c.FPDFText_GetCharAngle(self._textpage, index)
-        upright = angle < _UPRIGHT_RADIANS or angle > _FULL_TURN - _UPRIGHT_RADIANS
-        if not handle:
-            return upright, Style(bold=False, doubtful=False)
-        bold = c.FPDFText_GetFontWeight(self._textpage, index) >= _BOLD_WEIGHT
-        return upright, Style(bold=bold, doubtful=_is_doubtful(handle))
+        matrix = self._matrix
+        c.FPDFText_GetMatrix(self._raw, index, matrix)
+        forward, sideways = self._frame.direction(matrix.a, matrix.b)
+        size = c.FPDFText_GetFontSize(self._raw, index) * math.hypot(matrix.c, matrix.d)
+        bold = c.FPDFText_GetFontWeight(self._raw, index) >= _BOLD_WEIGHT
+        return forward > abs(sideways) * _UPRIGHT, Style(size, bold, self._is_doubtful(handle))
 
-
-def _is_doubtful(handle: c.FPDF_PAGEOBJECT) -> bool:
-    """Tell whether a text object is drawn pale, transparent or not at all, so that its ink must be looked for."""
-    mode = c.FPDFTextObj_GetTextRenderMode(handle)
-    if mode in (c.FPDF_TEXTRENDERMODE_INVISIBLE, c.FPDF_TEXTRENDERMODE_CLIP):
-        return True
-    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
-    if not c.FPDFPageObj_GetFillColor(handle, red, green, blue, alpha):
-        return False
-    return alpha.value < _FAINT_ALPHA or min(red.value, green.value, blue.value) >= _PALE
+    def _is_doubtful(self, handle: c.FPDF_PAGEOBJECT) -> bool:
+        """Tell whether a text object is drawn pale, transparent or not at all, so that its ink must be looked for."""
+        if c.FPDFTextObj_GetTextRenderMode(handle) in _UNPAINTED:
+            return True
+        if not c.FPDFPageObj_GetFillColor(handle, *self._color):
+            return False
+        red, green, blue, alpha = (part.value for part in self._color)
+        return alpha < _FAINT_ALPHA or min(red, green, blue) >= _PALE

@@ -15,6 +15,7 @@ _SAME_LINE_OVERLAP = 0.3
 _MAX_STEP_BACK = 0.5
 _FOREIGN_SHARE = 0.5
 _WIDE_GAP = 2.0
+_ARABIC_SIGNS = "،؛؟"
 
 
 class Line(NamedTuple):
@@ -92,12 +93,32 @@ def _order(row: Sequence[Word]) -> list[Word]:
 
 
 def _turn_foreign(run: list[Word]) -> list[Word]:
-    """Turn a run of foreign words to left to right; signs at its ends (a bracket, a bullet) stay where they stood."""
+    """Turn a run of foreign words to left to right; signs at its ends (a bracket, a bullet) stay where they stood.
+
+    Numbers without letters stand right to left amid Arabic (UAX 9, rule W2), and so does `16 – 23`.
+    """
     strong = [i for i, word in enumerate(run) if any(char.isalnum() for char in word.text)]
     if not strong:
         return run
     first, last = strong[0], strong[-1] + 1
-    return run[:first] + run[first:last][::-1] + run[last:]
+    core = run[first:last]
+    if not any(char.isalpha() for word in core for char in word.text):
+        return [*run[:first], *(_comma_last(word, word)[0] for word in core), *run[last:]]
+    core.reverse()
+    core[0], core[-1] = _comma_last(core[0], core[-1])
+    return run[:first] + core + run[last:]
+
+
+def _comma_last(first: Word, last: Word) -> tuple[Word, Word]:
+    """Move an Arabic comma or question mark from the left end of a foreign run to where it is read: behind it."""
+    signs = first.text[: len(first.text) - len(first.text.lstrip(_ARABIC_SIGNS))]
+    if not signs or signs == first.text:
+        return first, last
+    bare = first._replace(text=first.text[len(signs) :])
+    if first is last:
+        moved = bare._replace(text=bare.text + signs)
+        return moved, moved
+    return bare, last._replace(text=last.text + signs)
 
 
 def _stored_lines(words: Sequence[Word]) -> Iterator[list[Word]]:

@@ -14,7 +14,7 @@ from rag.parse.pdf.document import open_pdf
 from rag.parse.pdf.glyphs import Frame, Glyph, frame_of, read_glyphs
 from rag.parse.pdf.ink import visible_words
 from rag.parse.pdf.lines import Line, read_lines
-from rag.parse.pdf.paragraphs import PdfBlock, body_size, drop_running_titles, to_blocks
+from rag.parse.pdf.paragraphs import PdfBlock, body_of, drop_running_titles, to_blocks
 from rag.parse.pdf.words import Word, count_ligature_orders, to_words
 
 _UNITS = 10_000
@@ -37,7 +37,7 @@ def parse(source: IO[bytes], limits: ParseLimits) -> ParsedDocument:
     if reader.dropped_hidden:
         builder.warn("hidden-text-dropped")
     kept = drop_running_titles([lines for _, lines, _ in pages])
-    body = body_size(kept)
+    body = body_of(kept)
     for number, (lines, (frame, read, has_content)) in enumerate(zip(kept, pages, strict=True), start=1):
         builder.begin_page(number)
         if has_content and not read:

@@ -13,7 +13,7 @@ _NAME = re.compile(r"[^\W\d_]{3}")
 _HEADING_RATIOS = ((1.6, 1), (1.3, 2), (1.12, 3))
 _BOLD_LEVEL = 4
 _HEADING_WORDS = 16
-_MIN_BODY_LINES = 4
+_MAX_BOLD_SHARE = 0.3
 _SIZE_TOLERANCE = 1.12
 _LOOSE_GAP = 0.6
 _EDGE_LINES = 2
@@ -30,27 +30,22 @@ class PdfBlock(NamedTuple):
     joins: list[str]
 
 
-class BodySize(NamedTuple):
-    """Height of the letters of ordinary text in points, for left-to-right and right-to-left lines; 0 if unknown."""
+class Body(NamedTuple):
+    """How ordinary text is set: size of its letters in points, and whether bold letters stand out from it."""
 
-    ltr: float
-    rtl: float
-
-    def ratio(self, line: Line) -> float:
-        """Return how much larger than ordinary text a line is set."""
-        body = self.rtl if line.rtl else self.ltr
-        return line.height / body if body else 1.0
+    size: float
+    bold_stands_out: bool
 
 
-def body_size(pages: Sequence[Sequence[Line]]) -> BodySize:
-    """Return the heights most characters of the document have."""
-    sizes: dict[bool, Counter[float]] = {False: Counter(), True: Counter()}
-    lines = Counter(line.rtl for page in pages for line in page)
-    for page in pages:
-        for line in page:
-            sizes[line.rtl][round(line.height, 1)] += len(line.text)
-    ltr, rtl = (sizes[d].most_common(1)[0][0] if lines[d] >= _MIN_BODY_LINES else 0.0 for d in (False, True))
-    return BodySize(ltr, rtl)
+def body_of(pages: Sequence[Sequence[Line]]) -> Body:
+    """Return how most characters of the document are set."""
+    sizes: Counter[float] = Counter()
+    bold = 0
+    for line in (line for page in pages for line in page):
+        sizes[round(line.height, 1)] += len(line.text)
+        bold += line.bold * len(line.text)
+    size, _ = sizes.most_common(1)[0]
+    return Body(max(size, 1.0), bold <= _MAX_BOLD_SHARE * sizes.total())
 
 
 def drop_running_titles(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
@@ -67,52 +62,52 @@ def drop_running_titles(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
     ]
 
 
-def to_blocks(lines: Sequence[Line], body: BodySize) -> Iterator[PdfBlock]:
+def to_blocks(lines: Sequence[Line], body: Body) -> Iterator[PdfBlock]:
     """Group the lines of one page into blocks."""
     block: PdfBlock | None = None
     for position, line in enumerate(lines):
         right, left = _edges_of_column(lines, position)
-        if block and (join := _join(block, line, left, right, body)):
+        level = _heading_level(line, body, after=lines[position + 1 : position + 2])
+        if block and (join := _join(block, line, level, left, right)):
             block.joins.append(join)
             block.lines.append(line)
             continue
         if block:
             yield block
-        block = _start(line, body, after=lines[position + 1 : position + 2])
+        block = _start(line, level)
     if block:
         yield block
 
 
-def _start(line: Line, body: BodySize, after: Sequence[Line]) -> PdfBlock:
-    level = _heading_level(line, body, after)
+def _start(line: Line, level: int) -> PdfBlock:
     if level:
         return PdfBlock("heading", level, [line], [])
     kind: BlockKind = "list-item" if _BULLET.match(line.text) else "paragraph"
     return PdfBlock("formula" if line.unreliable else kind, 0, [line], [])
 
 
-def _heading_level(line: Line, body: BodySize, after: Sequence[Line]) -> int:
-    words = len(line.words)
-    if words > _HEADING_WORDS or not _NAME.search(line.text) or line.text.endswith((".", ",", ":", "،")):
+def _heading_level(line: Line, body: Body, after: Sequence[Line]) -> int:
+    """Return the level of a heading, 0 for other lines: larger than ordinary text, or bold and alone."""
+    text = line.text
+    if len(line.words) > _HEADING_WORDS or not _NAME.search(text) or text.endswith((".", ",", ":", "،")):
         return 0
     for ratio, level in _HEADING_RATIOS:
-        if body.ratio(line) >= ratio:
+        if line.height >= ratio * body.size:
             return level
-    stands_alone = not after or not after[0].bold
-    return _BOLD_LEVEL if line.bold and stands_alone and not _BULLET.match(line.text) else 0
+    alone = body.bold_stands_out and line.bold and not any(next_line.bold for next_line in after)
+    return _BOLD_LEVEL if alone and not _BULLET.match(text) else 0
 
 
-def _join(block: PdfBlock, line: Line, left: float, right: float, body: BodySize) -> str | None:
+def _join(block: PdfBlock, line: Line, level: int, left: float, right: float) -> str | None:
     """Return what joins `line` to the block: a space after a wrapped line, a line end, or None for a new block."""
     last = block.lines[-1]
-    if last.column != line.column or _BULLET.match(line.text) or not _same_size(last, line):
+    same_size = max(last.height, line.height) <= _SIZE_TOLERANCE * min(last.height, line.height)
+    if last.column != line.column or not same_size or _BULLET.match(line.text):
         return None
     if line.top - last.bottom > _LOOSE_GAP * last.height or line.bottom <= last.bottom:
         return None
-    if block.kind == "heading":
-        return " " if body.ratio(line) >= _HEADING_RATIOS[-1][0] else None
-    if _heading_level(line, body, ()):
-        return None
+    if level or block.kind == "heading":
+        return " " if level == block.level else None
     if _is_wrapped(last, line, left, right):
         return "\n" if last.text.endswith("-") else " "
     return "\n" if block.kind == "paragraph" else None
@@ -123,11 +118,6 @@ def _is_wrapped(last: Line, line: Line, left: float, right: float) -> bool:
     first = line.words[0]
     room = last.left - left if last.rtl else right - last.right
     return room < (first.right - first.left) + 0.5 * last.height
-
-
-def _same_size(a: Line, b: Line) -> bool:
-    # Scripts differ in the height of their fonts: compare only lines of one direction.
-    return a.rtl != b.rtl or max(a.height, b.height) <= _SIZE_TOLERANCE * min(a.height, b.height)
 
 
 def _edges_of_column(lines: Sequence[Line], position: int) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from rag.parse.builder import clean
@@ -59,7 +59,7 @@ def to_words(glyphs: Iterable[Glyph], *, ligatures_reversed: bool) -> list[Word]
     """
     words = []
     for group in _groups(glyphs):
-        parts = _leftmost_first(_unligature(group) if ligatures_reversed else group)
+        parts = _reading_order(_unligature(group) if ligatures_reversed else group)
         text = clean("".join(glyph.text for glyph in parts))
         if text.strip() and not all(unicodedata.combining(char) for char in text):
             words.append(_word(text, group))
@@ -130,10 +130,36 @@ def _unligature(group: list[Glyph]) -> list[Glyph]:
     return result + _turned(run)
 
 
-def _leftmost_first(group: list[Glyph]) -> list[Glyph]:
-    """Undo PDFium's reversal of a foreign word inside an Arabic line."""
-    backwards = group[0].left > group[-1].left and not any(has_arabic(glyph.text) for glyph in group)
-    return sorted(group, key=lambda g: g.left) if backwards else group
+def _reading_order(group: list[Glyph]) -> list[Glyph]:
+    """Order the characters of a word by their places: some files store Arabic letters, or foreign words amid them,
+    from the wrong end.
+    """
+    if len(group) == 1:
+        return group
+    if not any(has_arabic(glyph.text) for glyph in group):
+        return sorted(group, key=lambda g: g.left) if group[0].left > group[-1].left else group
+    letters = [glyph for glyph in group if not unicodedata.combining(glyph.text[0])]
+    ordered = _leftwards(letters)
+    if len(letters) == len(group):
+        return ordered
+    marks = [glyph for glyph in group if unicodedata.combining(glyph.text[0])]
+    return [char for letter in ordered for char in (letter, *(m for m in marks if _bearer(m, letters) is letter))]
+
+
+def _leftwards(letters: list[Glyph]) -> list[Glyph]:
+    """Order letters from right to left, letters of one glyph as they come, digits and foreign letters left to right."""
+    units = [list(unit) for _, unit in groupby(letters, key=lambda g: g[1:5])]
+    units.sort(key=lambda unit: -(unit[0].left + unit[0].right))
+    ordered: list[Glyph] = []
+    for foreign, run in groupby(units, key=lambda unit: unit[0].text.isalnum() and not has_arabic(unit[0].text)):
+        ordered += [glyph for unit in (reversed(list(run)) if foreign else run) for glyph in unit]
+    return ordered
+
+
+def _bearer(mark: Glyph, letters: list[Glyph]) -> Glyph | None:
+    """Return the letter a vowel mark stands over: the one whose middle is nearest."""
+    middle = (mark.left + mark.right) / 2
+    return min(letters, key=lambda g: abs((g.left + g.right) / 2 - middle), default=None)
 
 
 def _turned(run: list[Glyph]) -> list[Glyph]:
