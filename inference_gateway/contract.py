@@ -108,7 +108,7 @@ class EmbeddingBatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The models behind the gateway. `languages` are ISO 639-1 codes, or `*`; `max_tokens` is where a text is cut."""
+    """The models behind the gateway. `languages` are ISO 639-1 codes, or `*`; `max_tokens`: where a text is cut, 0 for never."""
 
     embedder: str
     revision: str

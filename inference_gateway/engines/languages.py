@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import yaml
 from huggingface_hub import ModelCard
 
 from inference_gateway.contract import ANY_LANGUAGE, Lane
@@ -40,7 +41,7 @@ def _declared(card: Path) -> tuple[str, ...]:
         return ()
     try:
         language = ModelCard.load(card).data.language
-    except ValueError:  # what huggingface_hub makes of a header that is not YAML
+    except (ValueError, yaml.YAMLError):
         return ()
     codes = [language] if isinstance(language, str) else list(language or ())
     return tuple(dict.fromkeys(str(code).lower().split("-")[0] for code in codes))

@@ -4,6 +4,7 @@
 of a few hundred tokens the same modules give the same vectors faster, and a question never waits long.
 """
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +46,7 @@ class SentenceEncoder:
             revision=files.revision,
             dimensions=int(self._model.get_embedding_dimension() or 0),
             languages=model_languages(files.name, files.folder),
-            max_tokens=int(self._model.max_seq_length or 0),
+            max_tokens=_token_limit(self._model.max_seq_length),
         )
 
     def prepare(self, texts: Sequence[str], lane: Lane) -> list[Prepared]:
@@ -97,6 +98,11 @@ def available_cores() -> int:
 def _load(folder: Path, device: str) -> SentenceTransformer:
     model = SentenceTransformer(str(folder), device=device, local_files_only=True, trust_remote_code=False)
     return model.float().eval()
+
+
+def _token_limit(told: float | None) -> int:
+    """Return 0 for a model without a limit: static embeddings say infinity."""
+    return int(told) if told and math.isfinite(told) else 0
 
 
 def _split_rows(features: dict[str, Any], count: int) -> list[dict[str, Any]] | None:

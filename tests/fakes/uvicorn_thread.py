@@ -16,7 +16,9 @@ START_SECONDS = 20
 def served(app: Any, *, lifespan: Literal["on", "off"] = "on", **options: Any) -> Iterator[str]:
     """Serve `app` on a free port of the loopback interface; yields its address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, lifespan=lifespan, log_config=None, access_log=False, ws="none", **options)
+    config = uvicorn.Config(
+        app, lifespan=lifespan, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1, **options
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -27,7 +29,6 @@ def served(app: Any, *, lifespan: Literal["on", "off"] = "on", **options: Any) -
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        server.force_exit = True
         server.should_exit = True
         thread.join(timeout=15)
         listener.close()

@@ -11,6 +11,7 @@ from inference_gateway.upstreams.deadlines import Deadlines
 from inference_gateway.upstreams.protocol import Upstream
 from ops.runtime.settings import Settings
 from ops.runtime.tokens import ServiceTokens
+from tests.fakes import fixtures
 from tests.fakes.openai_server import openai_server
 from tests.fakes.server import FakeServer
 from tests.fakes.tgi_server import tgi_server
@@ -18,6 +19,8 @@ from tests.gateways import RunningGateway, running_gateway
 
 DEADLINES = Deadlines(connect_seconds=1.0, first_seconds=0.6, between_seconds=0.6)
 API_KEY = "key-of-the-upstream"
+
+fake_openai = fixtures.fake_openai
 
 
 @dataclass(frozen=True)

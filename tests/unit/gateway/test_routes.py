@@ -1,0 +1,27 @@
+"""Every route of the gateway says who may use it."""
+
+from litestar import Litestar
+
+from inference_gateway.app import create_app
+from inference_gateway.engines.slot import EmbedderSlot
+from inference_gateway.generation import Generation
+from ops.runtime.tokens import ServiceTokens
+
+PUBLIC_PATHS = {"/health", "/health/live", "/health/ready"}
+
+
+def test_every_route_is_public_or_names_its_purposes() -> None:
+    app = create_app(ServiceTokens(b"k" * 32), EmbedderSlot(""), Generation(None))
+    litestar = app._app
+    assert isinstance(litestar, Litestar)
+
+    silent, public = set(), set()
+    for route in litestar.routes:
+        for handler in route.route_handlers if hasattr(route, "route_handlers") else ():
+            if handler.opt.get("public"):
+                public.add(route.path)
+            elif not handler.opt.get("purposes") and "OPTIONS" not in handler.http_methods:
+                silent.add(route.path)
+
+    assert silent == set()
+    assert public == PUBLIC_PATHS

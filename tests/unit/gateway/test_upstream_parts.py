@@ -1,0 +1,90 @@
+"""Small parts of the upstreams: deadlines, prompts without a template, the choice by settings."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import pytest
+
+from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest
+from inference_gateway.errors import UpstreamTimeout
+from inference_gateway.upstreams.choose import upstream_from
+from inference_gateway.upstreams.deadlines import Deadlines, with_deadlines
+from inference_gateway.upstreams.openai import OpenAIUpstream
+from inference_gateway.upstreams.tgi import TgiUpstream, transcript, without_beginning
+from ops.runtime.settings import Settings
+from tests.fakes.tgi_server import tgi_server
+
+MESSAGES = (ChatMessage(role="system", content="Be brief."), ChatMessage(role="user", content="Hello"))
+
+
+class Slow:
+    """A stream with a pause before each piece; `closed` tells that it was closed."""
+
+    def __init__(self, *pauses: float) -> None:
+        self.pauses = pauses
+        self.closed = False
+
+    async def stream(self) -> AsyncGenerator[ChatDelta, None]:
+        try:
+            for pause in self.pauses:
+                await asyncio.sleep(pause)
+                yield ChatDelta(text="x")
+        finally:
+            self.closed = True
+
+
+async def count_until_timeout(slow: Slow, deadlines: Deadlines) -> int:
+    count = 0
+    with pytest.raises(UpstreamTimeout):
+        async for _ in with_deadlines(slow.stream(), deadlines):
+            count += 1
+    assert slow.closed
+    return count
+
+
+async def test_the_first_piece_and_the_gaps_have_deadlines_of_their_own() -> None:
+    patient_at_first = Deadlines(first_seconds=5, between_seconds=0.05)
+    impatient = Deadlines(first_seconds=0.05, between_seconds=5)
+
+    assert await count_until_timeout(Slow(0.1, 0, 1), patient_at_first) == 2
+    assert await count_until_timeout(Slow(1), impatient) == 0
+
+
+async def test_the_time_a_reader_takes_is_not_held_against_the_server() -> None:
+    slow = Slow(0, 0, 0)
+    async with aclosing(with_deadlines(slow.stream(), Deadlines(first_seconds=0.05, between_seconds=0.05))) as stream:
+        async for _ in stream:
+            await asyncio.sleep(0.1)
+
+    assert slow.closed
+
+
+def test_settings_choose_the_upstream() -> None:
+    assert upstream_from(Settings()) is None
+    openai = upstream_from(Settings(generation_url="http://h:1/v1/"))
+    tgi = upstream_from(Settings(generation_url="http://h:1", generation_api="tgi", generation_model="tutor"))
+
+    assert isinstance(openai, OpenAIUpstream)
+    assert isinstance(tgi, TgiUpstream)
+    assert (openai.model, tgi.model) == ("tgi", "tutor")
+
+
+def test_a_transcript_for_models_without_a_template() -> None:
+    assert transcript(MESSAGES) == "Be brief.\n\nUser: Hello\n\nAssistant:"
+    assert without_beginning("<s>[INST] hi") == "[INST] hi"
+
+
+@pytest.mark.parametrize("chat_template", [True, False])
+async def test_tgi_lays_out_the_prompt_by_its_template_where_it_has_one(chat_template: bool) -> None:
+    with tgi_server(chat_template=chat_template) as fake:
+        upstream = upstream_from(Settings(generation_url=fake.url, generation_api="tgi"))
+        assert upstream is not None
+        deltas = [delta async for delta in upstream.stream(ChatRequest(messages=MESSAGES))]
+        await upstream.close()
+
+    tokenize, generate = fake.received
+    assert tokenize.body["model"] == "tgi"
+    assert deltas[-1].finish_reason == "stop"
+    expected = "<|start|>system\n\nBe brief.<|end|><|start|>user\n\nHello<|end|><|start|>assistant\n\n"
+    assert generate.body["inputs"] == (expected if chat_template else transcript(MESSAGES))
