@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from backend.academics.service import course_ref, readable_course
-from backend.errors import NotFound
+from backend.documents.errors import DocumentNotFound
 from backend.kit.subject import CourseRef, Subject
 from db.repositories import documents
 from db.repositories.documents import DocumentRow, VersionRow
@@ -36,16 +36,16 @@ async def open_document(subject: Subject, document_id: UUID, permission: str = R
     """Return a document that the subject may read or, with `WRITE`, change.
 
     Raises:
-        NotFound: there is no such document for this subject; one that was never ready exists only for who may change it.
+        DocumentNotFound: there is no such document for this subject; one that was never ready exists only for who may change it.
         PermissionMissing: it may be read, not changed.
     """
     row = await documents.get(document_id, subject.tenant_id, lock=lock)
     course = CourseRef(CourseId(row.course_id), FacultyId(row.faculty_id)) if row else None
     if row is None or not subject.can(READ, course):
-        raise NotFound("There is no such document.")
+        raise DocumentNotFound
     writable = subject.can(WRITE, course)
     if row.serving_version is None and not writable:
-        raise NotFound("There is no such document.")
+        raise DocumentNotFound
     subject.require(permission, course)
     return Opened(row=row, writable=writable)
 
@@ -54,13 +54,13 @@ async def open_version(subject: Subject, document_id: UUID, number: int | None) 
     """Return a version to read: the one that is served unless `number` says another.
 
     Raises:
-        NotFound: there is none, or it is one that only those see who may change the document.
+        DocumentNotFound: there is none, or it is one that only those see who may change the document.
     """
     opened = await open_document(subject, document_id)
     wanted = number or opened.row.serving_version or opened.row.latest_version
     if wanted != opened.row.serving_version and not opened.writable:
-        raise NotFound("There is no such version.")
+        raise DocumentNotFound("There is no such version.")
     version = await documents.version(document_id, wanted)
     if version is None:
-        raise NotFound("There is no such version.")
+        raise DocumentNotFound("There is no such version.")
     return opened, version

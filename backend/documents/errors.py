@@ -2,7 +2,17 @@
 
 from uuid import UUID
 
-from backend.errors import Conflict, PayloadTooLarge
+from backend.errors import Conflict, NotFound, PayloadTooLarge
+
+
+class DocumentNotFound(NotFound):
+    """There is no such document, version or page, or the person may not read it."""
+
+    type = "document-not-found"
+    title = "Document not found"
+
+    def __init__(self, detail: str = "There is no such document.") -> None:
+        super().__init__(detail)
 
 
 class FileTooLarge(PayloadTooLarge):

@@ -8,9 +8,9 @@ import msgspec
 
 from backend.documents.access import open_version
 from backend.documents.artefacts import Artefacts
+from backend.documents.errors import DocumentNotFound
 from backend.documents.local_copy import local_copy
 from backend.documents.schemas import Box, Chunk, PageBoxes, VersionText
-from backend.errors import NotFound
 from backend.kit.pagination import Page, decode_cursor, page_of
 from backend.kit.subject import Subject
 from db.repositories import passages
@@ -46,7 +46,7 @@ async def list_chunks(
     """Return a version's passages in reading order; a cursor stays with the version it began with.
 
     Raises:
-        NotFound: see `open_version`; the version of the cursor may be gone too.
+        DocumentNotFound: see `open_version`; the version of the cursor may be gone too.
         ValidationFailed: the cursor is not of this list.
     """
     after = decode_cursor(cursor, _After)
@@ -61,7 +61,7 @@ async def read_text(subject: Subject, objects: ObjectStore, document_id: UUID, v
     """Return the extracted text of a version.
 
     Raises:
-        NotFound: see `open_version`; or nothing was extracted from it yet.
+        DocumentNotFound: see `open_version`; or nothing was extracted from it yet.
     """
     _, row = await open_version(subject, document_id, version)
     return VersionText(version=row.version, text=(await _parsed(subject, objects, row)).text)
@@ -71,12 +71,12 @@ async def read_file(subject: Subject, objects: ObjectStore, document_id: UUID, v
     """Return the file as it was uploaded.
 
     Raises:
-        NotFound: see `open_version`.
+        DocumentNotFound: see `open_version`.
     """
     _, row = await open_version(subject, document_id, version)
     key = original_key(subject.tenant_id, row.sha256.hex())
     if not await objects.exists(key):
-        raise NotFound("The file is not there any more.")
+        raise DocumentNotFound("The file is not there any more.")
     return StoredFile(
         name=row.file_name, media_type=row.media_type, size_bytes=row.size_bytes, content=objects.stream(key)
     )
@@ -88,11 +88,11 @@ async def page_image(
     """Return a PNG of a page of a PDF, at least `width` pixels wide up to 1600, made once and kept.
 
     Raises:
-        NotFound: see `open_version`; or there is no such page, or the format has no pages to draw.
+        DocumentNotFound: see `open_version`; or there is no such page, or the format has no pages to draw.
     """
     _, row = await open_version(subject, document_id, version)
     if row.media_type != PDF or not 1 <= page <= (row.page_count or 0):
-        raise NotFound("There is no such page to show.")
+        raise DocumentNotFound("There is no such page to show.")
     drawn = next((offered for offered in IMAGE_WIDTHS if offered >= width), IMAGE_WIDTHS[-1])
     artefacts = _artefacts(subject, objects, row)
     png = await artefacts.page_image(page, drawn)
@@ -101,7 +101,7 @@ async def page_image(
             async with _renders, local_copy(objects, artefacts.original_key) as path:
                 png = (await render_page(path, page, width_px=drawn)).png
         except (ParseFailure, ObjectMissing) as error:
-            raise NotFound("This page cannot be shown.") from error
+            raise DocumentNotFound("This page cannot be shown.") from error
         await artefacts.put_page_image(page, drawn, png)
     return png
 
@@ -112,7 +112,7 @@ async def page_boxes(
     """Return the rectangles that `text[span[0]:span[1]]` covers on a page; none where the format has no pages.
 
     Raises:
-        NotFound: see `read_text`.
+        DocumentNotFound: see `read_text`.
     """
     _, row = await open_version(subject, document_id, version)
     parsed = await _parsed(subject, objects, row)
@@ -124,7 +124,7 @@ async def page_boxes(
 async def _parsed(subject: Subject, objects: ObjectStore, row: VersionRow) -> ParsedDocument:
     parsed = await _artefacts(subject, objects, row).parsed()
     if parsed is None:
-        raise NotFound("There is no text of this version.")
+        raise DocumentNotFound("There is no text of this version.")
     return parsed
 
 

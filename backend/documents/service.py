@@ -6,14 +6,13 @@ from uuid import UUID
 import msgspec
 
 from backend.documents.access import READ, WRITE, open_course, open_document
-from backend.documents.errors import IngestionRunning, SameFileElsewhere
+from backend.documents.errors import DocumentNotFound, IngestionRunning, SameFileElsewhere
 from backend.documents.file_name import title_of
 from backend.documents.jobs import INGEST, PRUNE, IngestArgs, PruneArgs
 from backend.documents.passages import passages_in_scope
 from backend.documents.schemas import Accepted, DocumentPatch, DocumentView, State, UploadForm
 from backend.documents.upload import UploadedFile, read_pieces
 from backend.documents.views import document_view
-from backend.errors import NotFound
 from backend.kit.pagination import Page, decode_cursor, page_of
 from backend.kit.subject import CourseRef, Subject
 from db.errors import UniqueViolation
@@ -49,7 +48,7 @@ async def upload(subject: Subject, objects: ObjectStore, form: UploadForm, file:
     A file that cannot be read is accepted too: its document ends as `failed` and says why.
 
     Raises:
-        NotFound, PermissionMissing: see `open_course`.
+        DocumentNotFound, PermissionMissing: see `open_course`.
     """
     course = await open_course(subject, form.course_id, WRITE)
     if (existing := await _existing(course, file)) is not None:
@@ -75,7 +74,7 @@ async def add_version(
     """Accept a new version; readers see the old one until it is ready. False when the document has these bytes already.
 
     Raises:
-        NotFound, PermissionMissing: see `open_document`.
+        DocumentNotFound, PermissionMissing: see `open_document`.
         SameFileElsewhere: another document of the course has these bytes.
     """
     row = (await open_document(subject, document_id, WRITE)).row
@@ -103,14 +102,14 @@ async def reingest(subject: Subject, document_id: UUID) -> Accepted:
     """Read the latest version again: in place when it failed, else as a new version so that the old one serves meanwhile.
 
     Raises:
-        NotFound, PermissionMissing: see `open_document`.
+        DocumentNotFound, PermissionMissing: see `open_document`.
         IngestionRunning: it is being read.
     """
     async with unit_of_work() as uow:
         row = (await open_document(subject, document_id, WRITE, lock=True)).row
         latest = await documents.version(document_id, row.latest_version)
         if latest is None:
-            raise NotFound("There is no such document.")
+            raise DocumentNotFound
         if latest.state == "failed":
             return await _requeue(uow, subject, latest)
         if latest.state != "ready":
@@ -132,7 +131,7 @@ async def list_documents(subject: Subject, course_id: UUID, *, cursor: str | Non
     """Return the course's documents, newest first; those without a readable version only to who may change them.
 
     Raises:
-        NotFound: there is no such course for this subject.
+        DocumentNotFound: there is no such course for this subject.
         ValidationFailed: the cursor is not of this list.
     """
     course = await open_course(subject, course_id, READ)
@@ -153,7 +152,7 @@ async def get_document(subject: Subject, document_id: UUID) -> DocumentView:
     """Return one document.
 
     Raises:
-        NotFound: there is no such document for this subject.
+        DocumentNotFound: there is no such document for this subject.
     """
     opened = await open_document(subject, document_id)
     versions = await documents.versions([document_id])
@@ -164,7 +163,7 @@ async def rename_document(subject: Subject, document_id: UUID, patch: DocumentPa
     """Change the title.
 
     Raises:
-        NotFound, PermissionMissing: see `open_document`.
+        DocumentNotFound, PermissionMissing: see `open_document`.
     """
     async with unit_of_work() as uow:
         row = (await open_document(subject, document_id, WRITE, lock=True)).row
@@ -178,7 +177,7 @@ async def delete_document(subject: Subject, document_id: UUID) -> None:
     """Take the document away: from the next request on nothing shows or cites it. Its points follow by a job.
 
     Raises:
-        NotFound, PermissionMissing: see `open_document`.
+        DocumentNotFound, PermissionMissing: see `open_document`.
     """
     await open_document(subject, document_id, WRITE)
     async with unit_of_work() as uow:

@@ -1,6 +1,16 @@
 """What goes wrong with jobs: towards people, and inside one."""
 
-from backend.errors import Conflict
+from backend.errors import Conflict, NotFound
+
+
+class JobNotFound(NotFound):
+    """There is no such job, or it is another person's."""
+
+    type = "job-not-found"
+    title = "Job not found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such job.")
 
 
 class JobOver(Conflict):

@@ -5,8 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from backend.errors import NotFound
-from backend.jobs.errors import JobOver
+from backend.jobs.errors import JobNotFound, JobOver
 from backend.jobs.schemas import JobEvent, JobEvents, JobProgress, JobView
 from backend.kit.pagination import Page, decode_cursor, page_of
 from backend.kit.subject import Subject
@@ -57,7 +56,7 @@ async def get_job(subject: Subject, job_id: UUID) -> JobView:
     """Return one job.
 
     Raises:
-        NotFound: there is none for this subject.
+        JobNotFound: there is none for this subject.
     """
     return _view(await _readable(subject, job_id))
 
@@ -66,7 +65,7 @@ async def read_events(subject: Subject, job_id: UUID, after: int) -> JobEvents:
     """Return the job's events with a number above `after`.
 
     Raises:
-        NotFound: there is no such job for this subject.
+        JobNotFound: there is no such job for this subject.
     """
     row = await _readable(subject, job_id)  # before the events: whatever is missing from them is still to come
     rows = await jobs.events_after(job_id, after, EVENTS_AT_ONCE)
@@ -82,7 +81,7 @@ async def cancel_job(subject: Subject, job_id: UUID) -> JobView:
     """Ask a job to stop; it does so at its next step, or, if it waits, within a second or two.
 
     Raises:
-        NotFound: there is no such job for this subject.
+        JobNotFound: there is no such job for this subject.
         PermissionMissing: it is another person's and the subject may only look.
         JobOver: it has ended.
     """
@@ -100,7 +99,7 @@ async def cancel_job(subject: Subject, job_id: UUID) -> JobView:
 async def _readable(subject: Subject, job_id: UUID) -> JobRow:
     row = await jobs.get(job_id, subject.tenant_id)
     if row is None or (row.user_id != subject.user_id and not subject.can(READ_ALL)):
-        raise NotFound("There is no such job.")
+        raise JobNotFound
     return row
 
 

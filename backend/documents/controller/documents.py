@@ -14,7 +14,7 @@ from backend.documents.upload import Upload, receive_upload
 from backend.errors import ValidationFailed
 from backend.kit.http import CurrentSubject, PageCursor, PageLimit, permission
 from backend.kit.pagination import DEFAULT_LIMIT, Page
-from backend.kit.pointers import from_message
+from backend.kit.pointers import from_message, unstorable
 from ops.runtime.ids import CourseId, DocumentId
 
 Form = TypeVar("Form", bound=msgspec.Struct)
@@ -95,6 +95,8 @@ def _received(request: AnyRequest) -> Any:
 
 
 def _form(upload: Upload, kind: type[Form]) -> Form:
+    if wrong := unstorable(upload.fields):
+        raise ValidationFailed("The form holds what cannot be stored.", errors=wrong)
     try:
         return msgspec.convert(upload.fields, kind)
     except msgspec.ValidationError as error:

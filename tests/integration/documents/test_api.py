@@ -1,0 +1,171 @@
+"""Documents over HTTP, with worker and clock at work."""
+
+import hashlib
+from uuid import uuid4
+
+import httpx
+
+from tests.integration.documents.conftest import Site
+from tests.integration.documents.test_ingestion import MARKDOWN
+
+
+def test_upload_to_ready_and_everything_a_reader_gets(site: Site) -> None:
+    answer = site.upload(MARKDOWN, "week 1.md", title="First week")
+    assert answer.status_code == 202, answer.text
+    accepted = answer.json()
+    assert set(accepted) >= {"id", "job_id", "state"}
+    assert accepted["state"] == "queued"
+
+    document = site.ended(accepted["id"])
+    assert (document["state"], document["title"], document["serving_version"]) == ("ready", "First week", 1)
+
+    student = site["student"]
+    (listed,) = student.get("/documents", params={"course_id": str(site.course_id)}).json()["items"]
+    assert listed["id"] == accepted["id"]
+    text = student.get(f"/documents/{accepted['id']}/text").json()
+    assert text["version"] == 1
+    chunks = student.get(f"/documents/{accepted['id']}/chunks", params={"limit": 1}).json()
+    seen = list(chunks["items"])
+    while chunks["next_cursor"]:
+        params = {"limit": 1, "cursor": chunks["next_cursor"]}
+        chunks = student.get(f"/documents/{accepted['id']}/chunks", params=params).json()
+        seen += chunks["items"]
+    assert len(seen) == document["passages"]
+    assert all(text["text"][chunk["char_start"] : chunk["char_end"]] == chunk["text"] for chunk in seen)
+
+    file = student.get(f"/documents/{accepted['id']}/file")
+    assert file.content == MARKDOWN
+    assert file.headers["content-disposition"].startswith('attachment; filename="week 1.md"')
+    assert file.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in file.headers["content-security-policy"]
+    assert int(file.headers["content-length"]) == len(MARKDOWN)
+
+
+def test_the_same_bytes_in_the_same_course_are_the_same_document(site: Site) -> None:
+    first = site.upload(b"# Same\n\nThese words stand twice.", "a.md")
+    again = site.upload(b"# Same\n\nThese words stand twice.", "b.md")
+    assert (first.status_code, again.status_code) == (202, 200)
+    assert first.json()["id"] == again.json()["id"]
+
+
+def test_jobs_tell_how_far_they_are(site: Site) -> None:
+    accepted = site.upload(b"# Job\n\nSomething to be read by a job.", "job.md").json()
+    site.ended(accepted["id"])
+    job = site["lecturer"].get(f"/jobs/{accepted['job_id']}").json()
+    assert (job["kind"], job["state"], job["attempts"], job["error"]) == ("documents.ingest", "succeeded", 1, None)
+    events = site["lecturer"].get(f"/jobs/{accepted['job_id']}/events").json()
+    assert events["done"]
+    assert [event["seq"] for event in events["items"]] == list(range(1, len(events["items"]) + 1))
+    stages = [event["data"]["stage"] for event in events["items"] if event["type"] == "progress"]
+    assert list(dict.fromkeys(stages)) == ["parsing", "chunking", "embedding", "indexing"]
+    with site["lecturer"].stream(
+        "GET", f"/jobs/{accepted['job_id']}/events", headers={"Accept": "text/event-stream", "Last-Event-ID": "1"}
+    ) as stream:
+        frames = "".join(stream.iter_text()).strip().split("\n\n")
+    assert [frame.split("\n")[0] for frame in frames] == [f"id: {event['seq']}" for event in events["items"][1:]]
+    cancelled = site["lecturer"].post(f"/jobs/{accepted['job_id']}/cancel")
+    assert cancelled.status_code == 409
+    assert "succeeded" in cancelled.json()["detail"]
+    for stranger in ("student", "foreigner"):
+        assert site[stranger].get(f"/jobs/{accepted['job_id']}").status_code == 404
+    assert site["administrator"].get(f"/jobs/{accepted['job_id']}").status_code == 200
+    mine = site["lecturer"].get("/jobs", params={"subject_id": accepted["id"]}).json()["items"]
+    assert [job["id"] for job in mine] == [accepted["job_id"]]
+    assert site["student"].get("/jobs").json()["items"] == []
+
+
+def test_who_may_do_what(site: Site) -> None:
+    document = site.ready(b"# Rights\n\nOnly the right people read this.", "rights.md")
+    here = f"/documents/{document['id']}"
+    reads = [here, f"{here}/text", f"{here}/chunks", f"{here}/file"]
+    for person, expected in (("student", 200), ("idle", 404), ("foreigner", 404)):
+        assert [site[person].get(address).status_code for address in reads] == [expected] * 4, person
+    assert site.upload(b"x", "x.txt", "student").status_code == 403
+    assert site.upload(b"x", "x.txt", "foreigner").status_code == 404
+    assert site["student"].delete(here).status_code == 403
+    assert site["foreigner"].delete(here).status_code == 404
+    assert site["lecturer"].get(f"/documents/{uuid4()}").status_code == 404
+
+
+def test_a_deleted_document_is_gone_from_the_next_request_on(site: Site) -> None:
+    document = site.ready(b"# Gone\n\nThis will be deleted soon.", "gone.md")
+    here = f"/documents/{document['id']}"
+    assert site["lecturer"].delete(here).status_code == 204
+    for address in (here, f"{here}/text", f"{here}/chunks", f"{here}/file"):
+        assert site["student"].get(address).status_code == 404
+    assert site["lecturer"].delete(here).status_code == 404
+    again = site.upload(b"# Gone\n\nThis will be deleted soon.", "gone.md")
+    assert again.status_code == 202
+    assert again.json()["id"] != document["id"]
+
+
+def test_a_new_version_takes_over_when_it_is_ready(site: Site) -> None:
+    document = site.ready(b"# Old\n\nThe old wording.", "versions.md")
+    here = f"/documents/{document['id']}"
+    other = site.ready(b"# Other\n\nAnother document of the course.", "other.md")
+
+    same = site["lecturer"].post(f"{here}/versions", files={"file": ("v.md", b"# Old\n\nThe old wording.")})
+    assert (same.status_code, same.json()["version"]) == (200, 1)
+    elsewhere = site["lecturer"].post(
+        f"{here}/versions", files={"file": ("v.md", b"# Other\n\nAnother document of the course.")}
+    )
+    assert elsewhere.status_code == 409
+    assert other["id"] in elsewhere.json()["detail"]
+
+    added = site["lecturer"].post(f"{here}/versions", files={"file": ("v.md", b"# New\n\nThe new wording.")})
+    assert (added.status_code, added.json()["version"]) == (202, 2)
+    assert "old wording" in site["student"].get(f"{here}/text").json()["text"]
+    site.ended(document["id"])
+    assert site["student"].get(f"{here}/text").json() == {"version": 2, "text": "New\n\nThe new wording."}
+    assert site["student"].get(f"{here}/text", params={"version": 1}).status_code == 404
+    assert site["lecturer"].get(f"{here}/text", params={"version": 1}).status_code == 200
+
+
+def test_hostile_forms(site: Site) -> None:
+    lecturer, course = site["lecturer"], {"course_id": str(site.course_id)}
+    form = {"file": ("a.md", b"x")}
+    cases: list[tuple[httpx.Response, int, str]] = [
+        (lecturer.post("/documents", data=course), 415, "unsupported-media-type"),
+        (lecturer.post("/documents", json=course), 415, "unsupported-media-type"),
+        (lecturer.post("/documents", files=form), 400, "invalid-input"),
+        (lecturer.post("/documents", data={"course_id": "seven"}, files=form), 400, "invalid-input"),
+        (lecturer.post("/documents", data=course | {"colour": "red"}, files=form), 400, "invalid-input"),
+        (lecturer.post("/documents", data=course, files={"datei": ("a.md", b"x")}), 400, "invalid-input"),
+        (lecturer.post("/documents", data={"course_id": str(uuid4())}, files=form), 404, "course-not-found"),
+        (lecturer.post("/documents", data=course | {"title": "t" * 301}, files=form), 400, "invalid-input"),
+        (lecturer.post("/documents", data=course | {"title": "a\x00b"}, files=form), 400, "invalid-input"),
+    ]
+    for answer, status, slug in cases:
+        assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (status, slug), answer.text
+    cut = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.md"\r\n\r\nhalf'
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    assert lecturer.post("/documents", content=cut, headers=headers).status_code == 400
+    large = site.upload(b"a" * (5 * 1024 * 1024), "large.txt")
+    assert (large.status_code, large.json()["type"].rpartition("/")[2]) == (413, "file-too-large")
+
+
+def test_a_large_file_keeps_its_bytes(site: Site) -> None:
+    data = b"".join(b"Line %d of a long text about nothing in particular.\n" % number for number in range(30_000))[
+        : 4 << 20
+    ]
+    accepted = site.upload(data, "long.txt").json()
+    stored = b"".join(site["lecturer"].get(f"/documents/{accepted['id']}/file").iter_bytes())
+    assert hashlib.sha256(stored).digest() == hashlib.sha256(data).digest()
+    site["lecturer"].delete(f"/documents/{accepted['id']}")
+
+
+def test_names_that_strangers_choose(site: Site) -> None:
+    names = {
+        "../../etc/passwd.md": "passwd.md",
+        "C:\\papers\\week.md": "week.md",
+        "in\u202evoice\u202cfdp.md": "invoicefdp.md",
+        "ن" * 300 + ".md": "ن" * 197 + ".md",
+        "المحاضرة الأولى.md": "المحاضرة الأولى.md",
+    }
+    for number, (name, expected) in enumerate(names.items()):
+        accepted = site.upload(b"# Name\n\nNumber %d." % number, name).json()
+        document = site["lecturer"].get(f"/documents/{accepted['id']}").json()
+        assert document["versions"][0]["file_name"] == expected
+        disposition = site["lecturer"].get(f"/documents/{accepted['id']}/file").headers["content-disposition"]
+        assert disposition.isascii()
+        assert "\u202e" not in document["title"]
