@@ -30,6 +30,7 @@ class Operation(msgspec.Struct, frozen=True):
 
 def complete(schema: Schema, operations: Mapping[tuple[str, str], Operation]) -> Schema:
     """Complete the document in place; `operations` maps (method in lower case, path) to what the route declares."""
+    _drop_examples(schema)
     components = schema.setdefault("components", {})
     schemas: Schema = components.setdefault("schemas", {})
     components["securitySchemes"] = SECURITY_SCHEMES
@@ -41,6 +42,18 @@ def complete(schema: Schema, operations: Mapping[tuple[str, str], Operation]) ->
             _describe(item[method], method, path, operations.get((method, path)))
             _forbid_unknown_fields(item[method].get("requestBody"), schemas, seen)
     return schema
+
+
+def _drop_examples(node: Any) -> None:
+    """Remove the generator's random examples: noise to readers, and for raw JSON not even JSON."""
+    if isinstance(node, dict):
+        if isinstance(node.get("examples"), list):
+            del node["examples"]
+        for value in node.values():
+            _drop_examples(value)
+    elif isinstance(node, list):
+        for item in node:
+            _drop_examples(item)
 
 
 def _describe(operation: Schema, method: str, path: str, declared: Operation | None) -> None:
