@@ -3,8 +3,8 @@
 from typing import Any
 
 from litestar import Controller, Request, post
-from litestar.datastructures import State
 from litestar.params import JSONBody
+from litestar.status_codes import HTTP_200_OK
 
 from backend.kit.http import CurrentSubject, permission
 from backend.search.schemas import SearchRequest, SearchResults
@@ -13,11 +13,11 @@ from backend.search.service import PERMISSION, SearchTools, search
 
 class SearchController(Controller):
     path = "/api/v1/search"
-    tags = ["search"]  # noqa: RUF012 - Litestar reads the attribute
+    tags = ("search",)
 
-    @post(opt=permission(PERMISSION, request_class="questions"), status_code=200)
+    @post(opt=permission(PERMISSION, request_class="questions"), status_code=HTTP_200_OK)
     async def search(
-        self, data: JSONBody[SearchRequest], subject: CurrentSubject, request: Request[Any, Any, State]
+        self, data: JSONBody[SearchRequest], subject: CurrentSubject, request: Request[Any, Any, Any]
     ) -> SearchResults:
         """Find the passages that speak of the query, in one course or in all of the person's."""
         state = request.app.state

@@ -9,6 +9,7 @@ from rag.answer.contract import (
     Part,
     Verdict,
 )
+from rag.answer.follow_up import searched_text
 from rag.answer.generated import ChatStream, Generator, Question, answer
 from rag.answer.notices import Notice, notice
 from rag.answer.prompt import PROMPT_VERSION
@@ -31,4 +32,5 @@ __all__ = [
     "answer",
     "notice",
     "quote",
+    "searched_text",
 ]

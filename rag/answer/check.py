@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rag.answer.contract import MAX_QUOTE_SENTENCES, Citation
+from rag.answer.contract import MAX_QUOTE_SENTENCES, Citation, Part
 from rag.answer.evidence import Evidence
 from rag.answer.quoting import cite
 from rag.answer.sentences import markers, without_markers
@@ -49,7 +49,7 @@ class CitationList:
     def __init__(self) -> None:
         self._markers: dict[tuple[int, Span], int] = {}
 
-    def add(self, checked: Checked) -> tuple[str, tuple[Citation, ...]]:
+    def add(self, checked: Checked) -> Part:
         """Return the sentence with its markers, and the citations that are new with it."""
         used: list[int] = []
         new: list[Citation] = []
@@ -59,7 +59,8 @@ class CitationList:
                 self._markers[key] = len(self._markers) + 1
                 new.append(cite(item.passage, span, self._markers[key]))
             used.append(self._markers[key])
-        return f"{checked.text} {''.join(f'[{marker}]' for marker in used)}", tuple(new)
+        text = f"{checked.text} {''.join(f'[{marker}]' for marker in used)}"
+        return Part(text=text, markers=tuple(used), citations=tuple(new))
 
 
 def _numbers(item: Evidence) -> set[str]:

@@ -27,9 +27,10 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A finished sentence as it leaves, with the citations it is the first to carry; markers stand in the text as `[1]`."""
+    """A finished sentence as it leaves: its markers stand in the text as `[1]`; `citations` are those it is first to carry."""
 
     text: str
+    markers: tuple[int, ...] = ()
     citations: tuple[Citation, ...] = ()
 
 

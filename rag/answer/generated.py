@@ -39,9 +39,12 @@ class Generator(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked; `previous` is the question before it, for a model to see what "it" means."""
+    """What was asked. `searched` is what the passages were found with, where that is more than the question itself;
+    `previous` is the question before it, for a model to see what "it" means.
+    """
 
     text: str
+    searched: str = ""
     previous: str = ""
 
 
@@ -70,7 +73,7 @@ async def answer(
 
 
 def _quoted(question: Question, retrieval: Retrieval, more: dict[str, Any]) -> Sequence[Part | Outcome]:
-    quoted = quote(question.text, retrieval.language, retrieval.passages, retrieval.model)
+    quoted = quote(question.searched or question.text, retrieval.language, retrieval.passages, retrieval.model)
     outcome = msgspec.structs.replace(quoted.outcome, record={**quoted.outcome.record, **more})
     return [*quoted.parts, outcome]
 
@@ -87,7 +90,8 @@ class _Generation:
         self._language = retrieval.language
         self._generator = generator
         self._evidence: list[Evidence] = gather(
-            retrieval.passages[:MAX_PASSAGES], frozenset(analyse(question.text, retrieval.language))
+            retrieval.passages[:MAX_PASSAGES],
+            frozenset(analyse(question.searched or question.text, retrieval.language)),
         )
         self._citations = CitationList()
         self._raw = ""
@@ -140,8 +144,8 @@ class _Generation:
             if checked is None:
                 self.dropped += 1
                 continue
-            text, citations = self._citations.add(checked)
-            parts.append(Part(text=f" {text}" if self.sent else text, citations=citations))
+            part = self._citations.add(checked)
+            parts.append(msgspec.structs.replace(part, text=f" {part.text}") if self.sent else part)
             self.sent += 1
         return parts
 

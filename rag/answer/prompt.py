@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from inference_gateway.contract import ChatMessage
 from rag.answer.evidence import Evidence
-from rag.language import Span
+from rag.answer.sentences import flat
 
 PROMPT_VERSION = "2026-11-1"
 NOT_IN_MATERIAL = "NOT_IN_MATERIAL"
@@ -41,10 +41,6 @@ def build_prompt(
 def _shown(item: Evidence) -> str:
     """Return the passage without the sentences that are orders."""
     passage = item.passage
-    kept = " ".join(_flat(passage.text, sentence.span) for sentence in item.sentences)
+    kept = " ".join(flat(passage.text, sentence.span) for sentence in item.sentences)
     heading = " ".join(part for part in (passage.title, passage.heading) if part)
     return f"({heading}) {kept}" if heading else kept
-
-
-def _flat(text: str, span: Span) -> str:
-    return " ".join(text[span.start : span.end].split())

@@ -10,6 +10,7 @@ from rag.answer.contract import MAX_QUOTE_SENTENCES, MAX_SENTENCES, MAX_WORDS, C
 from rag.answer.evidence import Evidence, Sentence, TermWeights, gather
 from rag.answer.notices import notice
 from rag.answer.relevance import is_relevant
+from rag.answer.sentences import flat
 from rag.language import Span, analyse
 from rag.passages import ScopedPassage
 from rag.retrieve import RetrievedPassage
@@ -104,8 +105,8 @@ def _parts(chosen: Sequence[_Candidate], introduction: str) -> tuple[Part, ...]:
     for marker, run in enumerate(runs, start=1):
         passage = run[0].evidence.passage
         citation = cite(passage, Span(run[0].sentence.span.start, run[-1].sentence.span.end), marker)
-        shown = " ".join(_flat(passage.text, candidate.sentence.span) for candidate in run)
-        parts.append(Part(text=f"{shown} [{marker}]{_gap(runs, marker)}", citations=(citation,)))
+        shown = " ".join(flat(passage.text, candidate.sentence.span) for candidate in run)
+        parts.append(Part(text=f"{shown} [{marker}]{_gap(runs, marker)}", markers=(marker,), citations=(citation,)))
     return tuple(parts)
 
 
@@ -146,10 +147,6 @@ def cite(passage: ScopedPassage, span: Span, marker: int) -> Citation:
         char_start=passage.char_start + span.start,
         char_end=passage.char_start + span.end,
     )
-
-
-def _flat(text: str, span: Span) -> str:
-    return " ".join(text[span.start : span.end].split())
 
 
 def _outcome(verdict: Verdict, retrieved: Sequence[RetrievedPassage]) -> Outcome:

@@ -2,7 +2,7 @@
 
 import re
 
-from rag.language import sentences
+from rag.language import Span, sentences
 from rag.language.normalise import ascii_digits
 
 _MARKER = re.compile(r"\s*[\[【](\s*\d+(?:\s*[,،;]\s*\d+)*\s*)[\]】]")
@@ -45,3 +45,8 @@ def markers(sentence: str) -> list[int]:
 def without_markers(sentence: str) -> str:
     """Return the sentence as it reads without its markers."""
     return " ".join(_MARKER.sub("", sentence).split())
+
+
+def flat(text: str, span: Span) -> str:
+    """Return a passage's sentence on one line, without bracketed numbers of its own: they would pass for our markers."""
+    return without_markers(text[span.start : span.end])

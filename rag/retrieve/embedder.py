@@ -33,38 +33,43 @@ class GatewayEmbedder:
 
     async def __call__(self, text: str, language: str, tenant_id: UUID, /) -> QueryVector:
         """Return the question's vector, or none where the model does not know `language` or cannot be reached."""
-        if time.monotonic() < self._paused_until:
-            return self._without_vector(missing=True)
+        info = await self.model()
+        if info is None or not info.knows(language):
+            return self._without_vector(missing=info is None)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                info = await self.model()
-                if not info.knows(language):
-                    return self._without_vector(missing=False)
                 if (known := self._known.get((info.revision, text))) is not None:
                     return QueryVector(model=info.revision, values=known)
                 batch = await self._gateway.embed([text], lane="query", tenant_id=tenant_id)
         except (GatewayError, TimeoutError) as error:
-            self._paused_until = time.monotonic() + PAUSE_SECONDS
-            log.warning("question_not_embedded", error=type(error).__name__)
+            self._pause(error)
             return self._without_vector(missing=True)
         self._remember(batch.revision, text, batch.vectors[0])
         return QueryVector(model=batch.revision, values=batch.vectors[0])
 
-    async def model(self) -> ModelInfo:
-        """Return what is known of the models.
-
-        Raises:
-            GatewayError: nothing is known yet and the gateway does not tell.
-        """
-        if self._info is None or time.monotonic() >= self._info_until:
-            self._info = await self._gateway.model_info()
-            self._info_until = time.monotonic() + MODEL_SECONDS
+    async def model(self) -> ModelInfo | None:
+        """Return what is known of the models, or None while the gateway is away."""
+        now = time.monotonic()
+        if now < self._paused_until:
+            return None
+        if self._info is None or now >= self._info_until:
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    self._info = await self._gateway.model_info()
+            except (GatewayError, TimeoutError) as error:
+                self._pause(error)
+                return None
+            self._info_until = now + MODEL_SECONDS
         return self._info
 
     @property
     def revision(self) -> str:
         """The sha256 of the embedder's weights as last heard, empty before that."""
         return self._info.revision if self._info else ""
+
+    def _pause(self, error: Exception) -> None:
+        self._paused_until = time.monotonic() + PAUSE_SECONDS
+        log.warning("gateway_away", error=type(error).__name__)
 
     def _remember(self, revision: str, text: str, vector: Sequence[float]) -> None:
         self._known[revision, text] = vector

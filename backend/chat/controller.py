@@ -1,0 +1,193 @@
+"""The routes of the tutor: REST, server-sent events and the WebSocket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Litestar, Request, Response, WebSocket, delete, get, post, websocket
+from litestar.exceptions import WebSocketDisconnect
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.response import Stream
+from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED, HTTP_204_NO_CONTENT
+
+from backend.chat import history
+from backend.chat.answer_cache import AnswerCache
+from backend.chat.producer import TutorTools
+from backend.chat.schemas import Answer, ChatRequest, Conversation, SessionView, Stopped
+from backend.chat.socket import FOREIGN_ORIGIN, ChatSocket, Closed, Gone, SocketCount
+from backend.chat.sse import event_stream
+from backend.chat.tutor import PERMISSION, Tutor
+from backend.kit.http import (
+    BrowserProtection,
+    CurrentSubject,
+    PageCursor,
+    PageLimit,
+    QueryNumber,
+    own_authentication,
+    permission,
+    signed_in,
+)
+from backend.kit.pagination import DEFAULT_LIMIT, Page
+from ops.runtime.ids import ChatSessionId, MessageId
+
+AnyRequest = Request[Any, Any, Any]
+EVENT_STREAM = "text/event-stream"
+LastEventId = Annotated[str | None, HeaderParameter(name="last-event-id", required=False, max_length=20)]
+
+
+class EventPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Events after the number asked for; `done` when there will be no more."""
+
+    items: list[msgspec.Raw]
+    next_after: int
+    done: bool
+
+
+class ChatController(Controller):
+    path = "/api/v1/chat"
+    tags = ("chat",)
+
+    @post(
+        opt=permission(PERMISSION, request_class="questions"),
+        status_code=HTTP_200_OK,
+        responses={200: ResponseSpec(Answer, description="the answer; as text/event-stream its events as they come")},
+    )
+    async def ask(self, data: JSONBody[ChatRequest], subject: CurrentSubject, request: AnyRequest) -> Response[Any]:
+        """Ask the tutor. With `Accept: text/event-stream` the events come at once; `Location` is where to resume."""
+        tutor: Tutor = request.app.state.tutor
+        if not _wants_events(request):
+            return Response(await tutor.answer(subject, data))
+        turn, reader = await tutor.ask(subject, data)
+        location = f"{self.path}/messages/{turn.id}/events"
+        return _stream(request, reader, {"location": location, "x-session-id": str(turn.session_id)})
+
+    @get("/sessions", opt=signed_in())
+    async def list_sessions(
+        self, subject: CurrentSubject, cursor: PageCursor = None, limit: PageLimit = DEFAULT_LIMIT
+    ) -> Page[SessionView]:
+        """One's own conversations, the one used last first."""
+        return await history.list_sessions(subject, cursor=cursor, limit=limit)
+
+    @get("/sessions/{session_id:uuid}", opt=signed_in())
+    async def get_session(
+        self,
+        subject: CurrentSubject,
+        session_id: FromPath[ChatSessionId],
+        request: AnyRequest,
+        cursor: PageCursor = None,
+        limit: PageLimit = DEFAULT_LIMIT,
+    ) -> Conversation:
+        """One conversation with its latest turns, in order; `cursor` leads to earlier ones."""
+        tutor: Tutor = request.app.state.tutor
+        return await tutor.conversation(subject, session_id, cursor=cursor, limit=limit)
+
+    @delete("/sessions/{session_id:uuid}", opt=signed_in(), status_code=HTTP_204_NO_CONTENT)
+    async def delete_session(
+        self, subject: CurrentSubject, session_id: FromPath[ChatSessionId], request: AnyRequest
+    ) -> None:
+        """Delete a conversation; answers that are still being given stop."""
+        tutor: Tutor = request.app.state.tutor
+        await tutor.delete_session(subject, session_id)
+
+    @get(
+        "/messages/{message_id:uuid}/events",
+        opt=signed_in(),
+        responses={200: ResponseSpec(EventPage, description="events so far; as text/event-stream to the last one")},
+    )
+    async def read_events(
+        self,
+        subject: CurrentSubject,
+        message_id: FromPath[MessageId],
+        request: AnyRequest,
+        after: QueryNumber = 0,
+        last_event_id: LastEventId = None,
+    ) -> Response[Any]:
+        """The events of an answer after number `after` (or `Last-Event-ID`): at once as JSON, or live as they come."""
+        if last_event_id and last_event_id.isdigit():
+            after = max(after, int(last_event_id))
+        tutor: Tutor = request.app.state.tutor
+        reader = await tutor.follow(subject, message_id, after)
+        if _wants_events(request):
+            return _stream(request, reader, {})
+        try:
+            frames = await reader.read(0)
+        finally:
+            reader.close()
+        done = bool(frames) and frames[-1].is_last
+        items = [msgspec.Raw(frame.data) for frame in frames]
+        return Response(EventPage(items=items, next_after=frames[-1].seq if frames else after, done=done))
+
+    @post("/messages/{message_id:uuid}/stop", opt=signed_in(), status_code=HTTP_202_ACCEPTED)
+    async def stop(self, subject: CurrentSubject, message_id: FromPath[MessageId], request: AnyRequest) -> Stopped:
+        """Stop an answer; what was said stays."""
+        tutor: Tutor = request.app.state.tutor
+        return await tutor.stop(subject, message_id)
+
+
+class _Socket:
+    """Litestar's WebSocket as `ChatSocket` needs it."""
+
+    def __init__(self, socket: WebSocket[Any, Any, Any]) -> None:
+        self._socket = socket
+
+    async def receive(self) -> str:
+        try:
+            return await self._socket.receive_text()
+        except WebSocketDisconnect as error:
+            raise Gone from error
+
+    async def send(self, text: str) -> None:
+        try:
+            await self._socket.send_text(text)
+        except (WebSocketDisconnect, RuntimeError) as error:
+            raise Gone from error
+
+
+@websocket("/api/v1/chat/ws", opt=own_authentication(PERMISSION))
+async def chat_socket(socket: WebSocket[Any, Any, Any]) -> None:
+    """Converse with the tutor over one socket; its frames are described in `backend.chat.socket`."""
+    state = socket.app.state
+    protection: BrowserProtection = state.protection
+    await socket.accept()
+    if protection.is_own_origin(socket) is False:
+        await socket.close(FOREIGN_ORIGIN, "foreign origin")
+        return
+    served = ChatSocket(_Socket(socket), state.tutor, state.gate, state.chat_sockets, state.draining)
+    closed: Closed | None = await served.run()
+    if closed is not None:
+        await socket.close(closed.code, closed.reason)
+
+
+@asynccontextmanager
+async def open_tutor(app: Litestar) -> AsyncIterator[None]:
+    """Run the tutor as long as the process serves; at its end answers get time to end."""
+    state = app.state
+    tools = TutorTools(
+        store=state.vectors, embedder=state.embedder, gateway=state.gateway, answers=AnswerCache(state.cache)
+    )
+    state.tutor = Tutor(tools, state.redis, state.redis_blocking)
+    state.chat_sockets = SocketCount()
+    try:
+        yield
+    finally:
+        await state.tutor.close()
+
+
+def _wants_events(request: AnyRequest) -> bool:
+    return EVENT_STREAM in request.headers.get("accept", "")
+
+
+def _stream(request: AnyRequest, reader: Any, headers: dict[str, str]) -> Stream:
+    draining: asyncio.Event = request.app.state.draining
+    return Stream(
+        event_stream(reader, draining),
+        media_type=EVENT_STREAM,
+        headers={"cache-control": "no-store", "x-accel-buffering": "no", **headers},
+    )
+
+
+controllers = [ChatController, chat_socket]
+lifespans = [open_tutor]
