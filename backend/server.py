@@ -1,6 +1,8 @@
 """uvicorn as Lyceum runs it, and a stop that lets work in progress end."""
 
 import asyncio
+import gc
+import socket
 from types import FrameType
 from urllib.parse import urlsplit
 
@@ -28,6 +30,12 @@ class DrainingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, draining: asyncio.Event) -> None:
         super().__init__(config)
         self._draining = draining
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve, and take what was loaded out of the collector's sight: walking it costs 100 ms each time."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """React to SIGTERM and SIGINT."""
