@@ -19,8 +19,12 @@ def run() -> None:
 def api() -> None:
     """Serve HTTP, WebSockets and the pages."""
     from backend.app import serve  # noqa: PLC0415 - each process loads its own libraries only
+    from ops.cli.services import refuse_demo_people  # noqa: PLC0415
 
-    serve(_settings("postgres", "valkey", "vectors", "gateway"))
+    settings = _settings("postgres", "valkey", "vectors", "gateway")
+    if settings.env == "production":
+        refuse_demo_people(settings)
+    serve(settings)
 
 
 @run.command()

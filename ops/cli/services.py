@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 from backend.errors import LyceumError
-from backend.identity.service import close_identity, open_identity
+from backend.identity.errors import DemoAccountsPresent
+from backend.identity.service import close_identity, open_identity, refuse_demo_accounts
 from db.dispatch import close_dispatch, open_dispatch
 from db.engine import close_database, open_database
 from db.errors import DatabaseError
@@ -50,6 +51,8 @@ def run_with_services(work: Coroutine[Any, Any, Result]) -> Result:
     """
     try:
         return asyncio.run(work)
+    except DemoAccountsPresent as error:
+        raise CommandFailed(str(error)) from error
     except LyceumError as error:
         details = "; ".join(each.detail for each in error.errors)
         raise CommandFailed(details or str(error)) from error
@@ -57,3 +60,17 @@ def run_with_services(work: Coroutine[Any, Any, Result]) -> Result:
         raise CommandFailed(f"PostgreSQL does not answer as it should: {error}") from error
     except RedisError as error:
         raise CommandFailed(f"Redis does not answer: {type(error).__name__}") from error
+
+
+def refuse_demo_people(settings: Settings) -> None:
+    """Ask the database before production serves from it.
+
+    Raises:
+        CommandFailed: demo people are in it, or it does not answer.
+    """
+
+    async def work() -> None:
+        async with open_services(settings):
+            await refuse_demo_accounts()
+
+    run_with_services(work())

@@ -109,3 +109,35 @@ async def test_migrate_tells_what_it_applied(lyceum: Lyceum, empty_database: Dat
     assert first.stdout.count("applied ") >= 2
     assert second.stdout == "the schema is up to date\n"
     assert ("users",) in await _fetch(empty_database.owner_url, "SELECT tablename FROM pg_tables")
+
+
+async def test_production_does_not_serve_demo_people(lyceum: Lyceum, database: Database, tmp_path: Path) -> None:
+    assert lyceum("demo").returncode == 0
+    elsewhere = {"QDRANT_URL": "http://127.0.0.1:1", "GATEWAY_URL": "http://127.0.0.1:1", "LYCEUM_ENV": "production"}
+    lyceum.environment |= elsewhere
+    refused = lyceum("run", "api")
+    assert refused.returncode == 1
+    assert "demo people" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+async def test_the_demo_made_twice_is_there_once(lyceum: Lyceum, database: Database, tmp_path: Path) -> None:
+    lyceum.environment |= {
+        "OBJECT_STORE_URL": (tmp_path / "objects").as_uri(),
+        "LYCEUM_DEMO_PASSWORD": "First-one-4-all",
+    }
+    first = lyceum("demo")
+    assert first.returncode == 0, first.stderr
+    lyceum.environment["LYCEUM_DEMO_PASSWORD"] = "Second-one-4-all"
+    assert lyceum("demo").returncode == 0
+    counts = """SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM faculties), (SELECT count(*) FROM courses),
+        (SELECT count(*) FROM documents), (SELECT count(*) FROM enrolments WHERE ended_at IS NULL),
+        (SELECT count(*) FROM jobs WHERE kind = 'documents.ingest')"""
+    assert await _fetch(database.owner_url, counts) == [(3, 2, 4, 6, 2, 6)]
+
+
+async def test_a_weak_demo_password_is_refused_with_a_sentence(lyceum: Lyceum, database: Database) -> None:
+    lyceum.environment["LYCEUM_DEMO_PASSWORD"] = "demo"
+    done = lyceum("demo")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
