@@ -78,9 +78,9 @@ def running_postgres(folder: Path) -> Iterator[RunningPostgres]:
 
 
 @contextmanager
-def running_valkey(folder: Path, port: int | None = None) -> Iterator[RunningValkey]:
-    """Run Valkey on `folder`; sixteen logical databases, so that test modules may take one each."""
-    server = ValkeyServer(folder, password=secrets.token_urlsafe(16))
+def running_valkey(folder: Path, port: int | None = None, password: str = "") -> Iterator[RunningValkey]:
+    """Run Valkey on `folder`; 64 logical databases, so that test modules may take one each."""
+    server = ValkeyServer(folder, password=password or secrets.token_urlsafe(16))
     port = port or free_port()
     server.configure(port, extra="databases 64")
     with _process(server.command(), server.account, folder.parent / "valkey.log", valkey.STOP_SIGNAL):

@@ -27,7 +27,7 @@ from uuid import UUID
 import msgspec
 
 from ops.runtime.logging import get_logger
-from ops.runtime.redis import NoScriptError, Redis, RedisError
+from ops.runtime.redis import Redis, RedisError, ServerScript
 
 log = get_logger(__name__)
 
@@ -39,6 +39,8 @@ ENTRY_SECONDS: Final = 60
 REVOKED_SESSION_EPOCH: Final = 1
 RETRY_SECONDS: Final = 0.5
 PAUSE_SECONDS: Final = 2.0
+
+READ_SCRIPT: Final = "return redis.call('MGET', unpack(KEYS))"
 
 # KEYS[1] auth:generation   KEYS[2] the entry
 # ARGV[1] the generation the writer saw, '' for a tombstone   ARGV[2] a generation to begin when there is none
@@ -103,17 +105,17 @@ class RightsCache:
 
     def __init__(self, redis: Redis | None) -> None:
         self._redis = redis
-        self._sha = ""
+        self._read = ServerScript(redis, READ_SCRIPT, self.renew_generation) if redis else None
+        self._write = ServerScript(redis, STORE_SCRIPT, self.renew_generation) if redis else None
         self._paused_until = 0.0
         self._retries: set[asyncio.Task[None]] = set()
 
     async def look_up(self, session_id: UUID, user_id: UUID) -> Lookup:
         """Read what a request needs."""
-        redis = self._readable()
-        if redis is None:
+        if self._read is None or self._readable() is None:
             return NOTHING_SEEN
         try:
-            return looked_up(await redis.mget(keys(session_id, user_id)))  # type: ignore[arg-type]  # bytes: see open_redis
+            return looked_up(await self._read(keys(session_id, user_id)))
         except RedisError as error:
             self._pause(error)
             return NOTHING_SEEN
@@ -182,15 +184,10 @@ class RightsCache:
         log.warning("rights_without_redis", error=type(error).__name__)
 
     async def _store(self, generation: bytes, key: str, epoch: int, value: bytes, seconds: float) -> None:
-        if self._redis is None:
-            return
-        arguments = (generation, _new_generation(), b"%016d" % epoch, value, max(1, int(seconds * 1000)))
-        try:
-            await self._redis.evalsha(self._sha or "0" * 40, 2, GENERATION_KEY, key, *arguments)
-        except NoScriptError:
-            await self.renew_generation()
-            self._sha = await self._redis.script_load(STORE_SCRIPT)
-            await self._redis.evalsha(self._sha, 2, GENERATION_KEY, key, *arguments)
+        if self._write is not None:
+            milliseconds = max(1, int(seconds * 1000))
+            arguments = (generation, _new_generation(), b"%016d" % epoch, value, milliseconds)
+            await self._write((GENERATION_KEY, key), arguments)
 
 
 def _new_generation() -> bytes:

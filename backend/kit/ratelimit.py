@@ -7,13 +7,13 @@ its person's authority and a token costs Redis once.
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Literal
 
 import msgspec
 
 from ops.runtime.logging import get_logger
-from ops.runtime.redis import Redis, RedisError
+from ops.runtime.redis import Redis, RedisError, ServerScript
 
 log = get_logger(__name__)
 
@@ -100,10 +100,15 @@ class LocalBuckets:
 class RequestGate:
     """One per process. Without Redis it admits half the rate from memory and has no cached value to give."""
 
-    def __init__(self, redis: Redis | None, limits: RateLimits | None = None) -> None:
+    def __init__(
+        self,
+        redis: Redis | None,
+        limits: RateLimits | None = None,
+        on_fresh_server: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._limits = limits or RateLimits()
         self._redis = redis
-        self._script = redis.register_script(GATE_SCRIPT) if redis else None
+        self._script = ServerScript(redis, GATE_SCRIPT, on_fresh_server) if redis else None
         self._local = LocalBuckets()
         self._redis_paused_until = 0.0
 
@@ -114,7 +119,7 @@ class RequestGate:
         token_ms, full_ms = PERIOD_SECONDS * 1000 / limit, PERIOD_SECONDS * 1000.0
         if self._script is not None and time.monotonic() >= self._redis_paused_until:
             try:
-                answer = await self._script(keys=[bucket, *keys], args=[token_ms, full_ms])
+                answer = await self._script([bucket, *keys], [token_ms, full_ms])
             except RedisError as error:
                 self._pause_redis(error)
             else:

@@ -2,6 +2,8 @@
 
 import time
 
+import httpx
+
 from backend.identity import passwords
 from backend.identity.service import create_administrator
 from db import query
@@ -89,7 +91,7 @@ async def test_unknown_and_known_addresses_get_the_same_answer_after_the_same_ti
     assert 0.5 < seconds["new@uni.example"] / seconds["nobody@uni.example"] < 2
 
 
-async def _wrong(world: World, email: str):  # type: ignore[no-untyped-def]
+async def _wrong(world: World, email: str) -> httpx.Response:
     return await world.api.public.post("/api/v1/auth/login", json={"email": email, "password": "wrong " + PASSWORD})
 
 
@@ -216,7 +218,7 @@ async def test_a_link_ends_after_its_day(world: World) -> None:
     problem(await _use(world, link["token"]), 401, "link-refused")
 
 
-async def _use(world: World, token: str, **others: str):  # type: ignore[no-untyped-def]
+async def _use(world: World, token: str, **others: str) -> httpx.Response:
     return await world.api.public.post("/api/v1/auth/link", json={"token": token, **others})
 
 
