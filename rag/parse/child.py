@@ -3,6 +3,7 @@
 Imports what the format needs first, then confines itself, then opens the document. It trusts nothing in it.
 """
 
+import codecs
 import importlib
 import os
 import sys
@@ -41,6 +42,7 @@ _FORMATS: dict[MediaType, str] = {
     MARKDOWN: "rag.parse.markdown",
     PLAIN: "rag.parse.plain",
 }
+_CODECS = ("ascii", "latin-1", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp437")
 _FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts")
 
 
@@ -56,6 +58,8 @@ def main(encoded_task: str) -> None:
         os.dup2(void.fileno(), 1)
     task = msgspec.json.decode(encoded_task, type=Task)
     work = _load(task)
+    for name in _CODECS:
+        codecs.lookup(name)
     # From here on no module can be loaded: the walls would hide it on one machine and not on another.
     sys.meta_path.clear()
     walls = confine(task.limits, readable=_FONT_FOLDERS)
@@ -85,12 +89,18 @@ def _attempt(work: Callable[[IO[bytes]], Reply], walls: list[str]) -> bytes:
         return msgspec.msgpack.encode(reply)
     except ParseFailure as failure:
         return _encode_failure(failure.type, failure)
-    except (NameError, ImportError):
-        raise  # a fault of this program, or a module that should have been loaded before the walls: not the document's
     except MemoryError as error:
         return _encode_failure("bomb", error)
-    except Exception as error:  # noqa: BLE001 -- whatever a parser library raises on a broken file, the file is to blame
+    except Exception as error:
+        if _is_ours(error):
+            raise
+        # Whatever else a parser library raises on a broken file, the file is to blame.
         return _encode_failure("unreadable", error)
+
+
+def _is_ours(error: Exception) -> bool:
+    """Tell a fault of this program, or a module or codec that should have been loaded before the walls, from the file's."""
+    return isinstance(error, (NameError, ImportError)) or type(error) is LookupError
 
 
 def _encode_failure(type_: FailureType, error: BaseException) -> bytes:

@@ -92,8 +92,11 @@ def _agree(content: MediaType, named: MediaType) -> bool:
 def _is_text(head: bytes) -> bool:
     if head.startswith(_BOMS):
         return True
-    nul_share = head.count(0) / len(head)
-    if nul_share:
-        # UTF-16 without a mark: every other byte of Latin text is zero, always at the same parity.
-        return nul_share > _UTF16_NUL_SHARE and 0 in (head[0::2].count(0), head[1::2].count(0))
-    return sum(byte in _CONTROL for byte in head) <= _CONTROL_SHARE * len(head)
+    printed = head.replace(b"\x00", b"")
+    if sum(byte in _CONTROL for byte in printed) > _CONTROL_SHARE * len(printed):
+        return False
+    if len(printed) == len(head):
+        return True
+    # UTF-16 without a mark: every other byte of Latin text is zero, always at the same parity.
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    return min(even, odd) == 0 and even + odd > _UTF16_NUL_SHARE * len(head)

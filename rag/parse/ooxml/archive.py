@@ -1,6 +1,5 @@
 """The zip archive of a Word or PowerPoint file, looked over before anything in it is used. Nothing is ever unpacked to disk."""
 
-import codecs
 import struct
 import zipfile
 import zlib
@@ -10,8 +9,6 @@ from typing import IO
 
 from rag.parse.contract import ParseLimits
 from rag.parse.failure import ParseFailure
-
-codecs.lookup("cp437")  # of member names; in the sandbox nothing is loaded late
 
 _MIN_SUSPECT_BYTES = 1024 * 1024
 _MAX_RATIO = 100

@@ -84,8 +84,8 @@ def read_glyphs(textpage: pdfium.PdfTextPage, frame: Frame) -> Iterator[Glyph]:
     box, x, y = c.FS_RECTF(), ctypes.c_double(), ctypes.c_double()
     for index in range(c.FPDFText_CountChars(raw)):
         code = c.FPDFText_GetUnicode(raw, index)
-        if code in _NO_CHARACTER:
-            continue
+        if code in _NO_CHARACTER or (not 0x20 <= code < 0x7F and c.FPDFText_HasUnicodeMapError(raw, index) == 1):
+            continue  # a glyph that the font gives no meaning: what PDFium reports is its number
         c.FPDFText_GetLooseCharBox(raw, index, box)
         c.FPDFText_GetCharOrigin(raw, index, x, y)
         x0, _ = frame.point(box.left, box.bottom)

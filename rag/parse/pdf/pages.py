@@ -15,7 +15,7 @@ from rag.parse.pdf.glyphs import Frame, Glyph, frame_of, read_glyphs
 from rag.parse.pdf.ink import visible_words
 from rag.parse.pdf.lines import Line, read_lines
 from rag.parse.pdf.paragraphs import PdfBlock, body_of, drop_running_titles, to_blocks
-from rag.parse.pdf.words import Word, count_ligature_orders, to_words
+from rag.parse.pdf.words import LigatureVotes, Word, has_arabic, ligature_votes, to_words
 
 _UNITS = 10_000
 _ENOUGH_VOTES = 20
@@ -53,7 +53,7 @@ class _PageReader:
     def __init__(self, pdf: pdfium.PdfDocument, max_chars: int) -> None:
         self._pdf = pdf
         self._room = max_chars
-        self._ligatures_reversed = _are_ligatures_reversed(pdf)
+        self._votes = _count_votes(pdf)
         self.dropped_hidden = False
 
     def read(self, index: int) -> tuple[Frame, list[Line], bool]:
@@ -67,7 +67,7 @@ class _PageReader:
                 word
                 for upright, group in groupby(glyphs, key=lambda glyph: glyph.upright)
                 if upright
-                for word in to_words(group, ligatures_reversed=self._ligatures_reversed)
+                for word in to_words(group, self._votes)
             ]
             seen = visible_words(page, frame, words)
             self.dropped_hidden |= len(seen) < len(words)
@@ -84,18 +84,18 @@ class _PageReader:
             yield glyph
 
 
-def _are_ligatures_reversed(pdf: pdfium.PdfDocument) -> bool:
-    backwards = forwards = 0
+def _count_votes(pdf: pdfium.PdfDocument) -> LigatureVotes:
+    votes = LigatureVotes()
     for index in range(min(len(pdf), _MAX_BALLOT_PAGES)):
         page = pdf[index]
         textpage = page.get_textpage()
-        votes = count_ligature_orders(list(read_glyphs(textpage, frame_of(page))))
+        if has_arabic(textpage.get_text_range()):
+            votes += ligature_votes(list(read_glyphs(textpage, frame_of(page))))
         textpage.close()
         page.close()
-        backwards, forwards = backwards + votes[0], forwards + votes[1]
-        if backwards + forwards >= _ENOUGH_VOTES:
+        if votes.backwards + votes.forwards >= _ENOUGH_VOTES:
             break
-    return backwards > forwards
+    return votes
 
 
 def _add(builder: TextBuilder, block: PdfBlock, page: int, frame: Frame) -> None:

@@ -12,6 +12,7 @@ from rag.parse.pdf.glyphs import Glyph
 _ARABIC = re.compile("[\u0620-\u064a\u066e-\u06d3\u06fa-\u06ff\u0750-\u077f\u08a0-\u08c9\ufb50-\ufdff\ufe70-\ufefc]")
 _ALEF = frozenset("اأإآٱ")
 _LAM = "ل"
+_WHOLE_WORD = 4
 _BRACKETS = {char: pair for pair in ("()", "[]", "{}") for char in pair}
 _MIN_OVERLAP = 0.3
 _MAX_GAP = 0.6
@@ -42,24 +43,35 @@ def has_arabic(text: str) -> bool:
     return _ARABIC.search(text) is not None
 
 
-def count_ligature_orders(glyphs: Sequence[Glyph]) -> tuple[int, int]:
-    """Count lam-alef ligatures by the order of their two letters, which share one box: (reversed, right)."""
-    backwards = forwards = 0
-    for first, second in pairwise(glyphs):
-        if _same_box(first, second):
-            backwards += first.text in _ALEF and second.text == _LAM
-            forwards += first.text == _LAM and second.text in _ALEF
-    return backwards, forwards
+class LigatureVotes(NamedTuple):
+    """Evidence on the order of letters that one glyph stands for: producers write them right, or all backwards."""
+
+    backwards: int = 0
+    forwards: int = 0
+
+    def __add__(self, other: object) -> "LigatureVotes":
+        if not isinstance(other, LigatureVotes):
+            return NotImplemented
+        return LigatureVotes(self.backwards + other.backwards, self.forwards + other.forwards)
+
+    def says_backwards(self, run: Sequence[Glyph]) -> bool:
+        """Tell whether a run is to be turned round. Whole words under one glyph are, unless something speaks against."""
+        whole_word = len(run) >= _WHOLE_WORD
+        return self.backwards > self.forwards or (whole_word and not self.forwards)
 
 
-def to_words(glyphs: Iterable[Glyph], *, ligatures_reversed: bool) -> list[Word]:
-    """Group the upright characters of a page into words, in PDFium's order.
+def ligature_votes(glyphs: Sequence[Glyph]) -> LigatureVotes:
+    """Count lam-alef ligatures by the order of their two letters, which share one box."""
+    pairs = [(a.text, b.text) for a, b in pairwise(glyphs) if _same_box(a, b)]
+    backwards = sum(a in _ALEF and b == _LAM for a, b in pairs)
+    return LigatureVotes(backwards, sum(a == _LAM and b in _ALEF for a, b in pairs))
 
-    With `ligatures_reversed` letters of one glyph are turned round: some producers write them backwards, always.
-    """
+
+def to_words(glyphs: Iterable[Glyph], votes: LigatureVotes) -> list[Word]:
+    """Group the upright characters of a page into words, in PDFium's order; `votes` are the whole document's."""
     words = []
     for group in _groups(glyphs):
-        parts = _reading_order(_unligature(group) if ligatures_reversed else group)
+        parts = _reading_order(_unligature(group, votes))
         text = clean("".join(glyph.text for glyph in parts))
         if text.strip() and not all(unicodedata.combining(char) for char in text):
             words.append(_word(text, group))
@@ -119,15 +131,15 @@ def _is_apart(previous: Glyph, glyph: Glyph) -> bool:
     return overlap < _MIN_OVERLAP * height or gap > _MAX_GAP * max(height, 1.0)
 
 
-def _unligature(group: list[Glyph]) -> list[Glyph]:
+def _unligature(group: list[Glyph], votes: LigatureVotes) -> list[Glyph]:
     result: list[Glyph] = []
     run: list[Glyph] = []
     for glyph in group:
         if run and not _same_box(run[-1], glyph):
-            result += _turned(run)
+            result += _turned(run, votes)
             run = []
         run.append(glyph)
-    return result + _turned(run)
+    return result + _turned(run, votes)
 
 
 def _reading_order(group: list[Glyph]) -> list[Glyph]:
@@ -162,8 +174,9 @@ def _bearer(mark: Glyph, letters: list[Glyph]) -> Glyph | None:
     return min(letters, key=lambda g: abs((g.left + g.right) / 2 - middle), default=None)
 
 
-def _turned(run: list[Glyph]) -> list[Glyph]:
-    return run[::-1] if any(has_arabic(glyph.text) for glyph in run) else run
+def _turned(run: list[Glyph], votes: LigatureVotes) -> list[Glyph]:
+    turn = len(run) > 1 and any(has_arabic(glyph.text) for glyph in run) and votes.says_backwards(run)
+    return run[::-1] if turn else run
 
 
 def _same_box(a: Glyph, b: Glyph) -> bool:
