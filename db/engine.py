@@ -57,7 +57,15 @@ async def open_pool(url: str, *, pool_size: int = 10) -> None:
             max_size=pool_size,
             command_timeout=COMMAND_TIMEOUT_SECONDS,
             timeout=ACQUIRE_TIMEOUT_SECONDS,
+            reset=_keep_session,
         )
+
+
+async def _keep_session(_connection: Connection) -> None:
+    """Spare the round trip of asyncpg's reset (a sixth of a short request): nothing here leaves a mark on a session.
+
+    An open transaction is rolled back before this is called. Locks are taken per transaction, or in `db.session`.
+    """
 
 
 async def close_database() -> None:
