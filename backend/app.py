@@ -1,8 +1,6 @@
 """The api process: `create_app` puts the parts together, `serve` runs it."""
 
 import asyncio
-import importlib
-import importlib.util
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -16,7 +14,14 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
 
+from backend import web
+from backend.academics import controller as academics
+from backend.audit import controller as audit
+from backend.chat import controller as chat
+from backend.documents import controller as documents
+from backend.identity import controller as identity
 from backend.identity.authentication import cache_keys, identify, looked_up, subject_of
+from backend.jobs import controller as jobs
 from backend.kit.http import (
     Authenticate,
     BrowserProtection,
@@ -32,9 +37,12 @@ from backend.kit.http import (
 )
 from backend.kit.ratelimit import RateLimits
 from backend.kit.subject import Subject
+from backend.problems import controller as problems
 from backend.problems import respond
 from backend.resources import open_resources
+from backend.search import controller as search
 from backend.server import run_server
+from backend.system import controller as system
 from ops.runtime.crypto import decode_key
 from ops.runtime.settings import Settings
 
@@ -46,17 +54,17 @@ Lists come in pages: send `next_cursor` back as `cursor`. A creating request may
 the same body it gets the first answer again for 24 hours. Every error is a problem document (RFC 9457) whose `type` is the
 address of its explanation. `RateLimit-*` headers tell what is left of a minute's requests."""
 STATIC_FOLDER = Path(__file__).parent / "web" / "static"
-DOMAINS = (
-    "backend.system.controller",
-    "backend.problems.controller",
-    "backend.identity.controller",
-    "backend.academics.controller",
-    "backend.documents.controller",
-    "backend.search.controller",
-    "backend.chat.controller",
-    "backend.jobs.controller",
-    "backend.audit.controller",
-    "backend.web",
+DOMAINS: tuple[ModuleType, ...] = (
+    system,
+    problems,
+    identity,
+    academics,
+    documents,
+    search,
+    chat,
+    jobs,
+    audit,
+    web,
 )
 
 Resources = Callable[[State], AbstractAsyncContextManager[None]]
@@ -81,7 +89,7 @@ def create_app(
     )
     state.protection = BrowserProtection(settings, decode_key(settings.signing_key))
 
-    domains = [] if route_handlers is not None else _domains()
+    domains = DOMAINS if route_handlers is None else ()
 
     @asynccontextmanager
     async def opened(app: Litestar) -> AsyncIterator[None]:
@@ -135,11 +143,7 @@ async def _draining(app: Litestar) -> AsyncIterator[None]:
     app.state.draining.set()
 
 
-def _domains() -> list[ModuleType]:
-    return [importlib.import_module(name) for name in DOMAINS if importlib.util.find_spec(name) is not None]
-
-
-def _each(domains: list[ModuleType], name: str) -> list[Any]:
+def _each(domains: tuple[ModuleType, ...], name: str) -> list[Any]:
     return [item for domain in domains for item in getattr(domain, name, [])]
 
 
