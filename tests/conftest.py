@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.processes import Gateway, running_gateway
 from tests.servers import Database, RunningPostgres, RunningValkey, running_postgres, running_valkey
 from tests.skips import may_be_skipped, skips_are_failures, turn_into_failure
 from tests.stack import Stack, running_stack
+from tests.vectors import RunningVectors, running_vectors
 
 CACHE_DATABASE = 0
 BROKER_DATABASE = 1
@@ -109,6 +111,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole system with the demo, started once: `stack.base_url`, `stack.student` and others, `stack.password`."""
     with running_stack(tmp_path_factory.mktemp("stack") / "data") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def vector_server(server_folder: Path) -> Iterator[RunningVectors]:
+    """The local vector server; points of different tests differ by tenant and document."""
+    with running_vectors(server_folder / "vectors") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gateway_server(server_folder: Path) -> Iterator[Gateway]:
+    """The gateway with the packaged embedder, loaded; it serves whoever signs with its key."""
+    with running_gateway(server_folder) as gateway:
+        yield gateway
 
 
 def _emptied(url: str) -> str:

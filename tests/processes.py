@@ -1,6 +1,8 @@
 """Lyceum's own processes for the tests: gateway, worker, clock, api, each killed or stopped when the test wants."""
 
+import base64
 import os
+import secrets
 import select
 import subprocess
 import sys
@@ -15,7 +17,6 @@ import httpx
 from ops.local.command import lyceum_environment
 from ops.local.ports import free_port
 from ops.runtime.settings import Settings
-from tests.campus import secret
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 90
@@ -131,7 +132,7 @@ class Gateway:
 @contextmanager
 def running_gateway(folder: Path) -> Iterator[Gateway]:
     """Run the gateway until its embedder is loaded."""
-    gateway = Gateway(f"http://127.0.0.1:{free_port()}", secret())
+    gateway = Gateway(f"http://127.0.0.1:{free_port()}", base64.b64encode(secrets.token_bytes(32)).decode())
     settings = Settings(data_dir=folder, gateway_url=gateway.url, service_key=gateway.service_key)
     with process("gateway", settings, folder):
         yield gateway

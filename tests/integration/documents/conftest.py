@@ -20,31 +20,24 @@ from ops.runtime.ids import CourseId
 from ops.runtime.settings import Settings
 from tests import campus
 from tests.installation import Installation, furnish, installed, settings_for
-from tests.processes import Gateway, process, running_gateway, until
+from tests.processes import Gateway, process, until
 from tests.servers import Database, RunningValkey
-from tests.vectors import RunningVectors, running_vectors
+from tests.vectors import RunningVectors
 
 READY_SECONDS = 60
 
 
-@pytest.fixture(scope="package")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running_gateway(tmp_path_factory.mktemp("gateway")) as running:
-        yield running
-
-
-@pytest.fixture(scope="package")
-def vectors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningVectors]:
-    with running_vectors(tmp_path_factory.mktemp("vectors") / "data") as running:
-        yield running
-
-
 @pytest.fixture
 async def installation(
-    tmp_path: Path, database: Database, valkey_url: str, broker_url: str, vectors: RunningVectors, gateway: Gateway
+    tmp_path: Path,
+    database: Database,
+    valkey_url: str,
+    broker_url: str,
+    vector_server: RunningVectors,
+    gateway_server: Gateway,
 ) -> AsyncIterator[Installation]:
     """Jobs run when the test calls `work`."""
-    settings = settings_for(tmp_path, database, valkey_url, broker_url, vectors.url, gateway)
+    settings = settings_for(tmp_path, database, valkey_url, broker_url, vector_server.url, gateway_server)
     async with installed(settings, tmp_path) as opened:
         yield opened
 
@@ -87,11 +80,12 @@ def site(
     tmp_path_factory: pytest.TempPathFactory,
     module_database: Database,
     valkey_server: RunningValkey,
-    vectors: RunningVectors,
-    gateway: Gateway,
+    vector_server: RunningVectors,
+    gateway_server: Gateway,
 ) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    settings = settings_for(folder, module_database, valkey_server.url(10), valkey_server.url(11), vectors.url, gateway)
+    redis_urls = valkey_server.url(10), valkey_server.url(11)
+    settings = settings_for(folder, module_database, *redis_urls, vector_server.url, gateway_server)
     settings = msgspec.structs.replace(settings, port=free_port(), max_upload_bytes=4 * 1024 * 1024)
     course_id, tokens = asyncio.run(_people(settings))
     with ExitStack() as stack:

@@ -1,0 +1,197 @@
+"""kill -9 of the worker, again and again: what is in the end is what a run without a crash gives, byte for byte."""
+
+import asyncio
+import random
+import shutil
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+
+from actors.crash import VARIABLE
+from backend.documents import service
+from backend.documents.schemas import UploadForm
+from ops.runtime.objects import ObjectStore
+from ops.runtime.settings import Settings
+from rag.store import passage_point_id
+from tests import campus
+from tests.installation import furnish, received, settings_for
+from tests.processes import Gateway, Running, process, start
+from tests.servers import Database, RunningPostgres, RunningValkey
+from tests.vectors import RunningVectors, running_vectors
+
+DATA = Path(__file__).parents[1] / "data" / "documents"
+FILES = ("cheatsheet-deep-learning-ar.pdf", "Syllabus.docx", "swc-shell-02-filedir.md")
+GENERATED = 12
+STAGES = ("parsing", "chunking", "embedding", "indexing", "ready")
+BORDERS = [f"{stage}:{border}:1" for stage in STAGES for border in ("begin", "end")]
+RANDOM_KILLS = 24
+SEED = 20261121
+WORDS = "gradient model loss proof matrix vector learning rate step sample bound prior theorem node layer".split()  # noqa: SIM905
+LIVE = "state IN ('queued', 'waiting', 'running')"
+ONE_THREAD = ", threads=1"  # so that a kill costs one attempt and no document runs out of them
+SETTLE_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything an ingestion leaves behind that readers or searches can see."""
+
+    versions: list[tuple[Any, ...]]
+    passages: list[tuple[Any, ...]]
+    points: dict[str, Any]
+
+
+async def test_thirty_crashes_leave_what_a_clean_run_leaves(
+    tmp_path: Path,
+    database: Database,
+    postgres_server: RunningPostgres,
+    valkey_server: RunningValkey,
+    gateway_server: Gateway,
+) -> None:
+    crashed_folder, clean_folder = tmp_path / "crashed", tmp_path / "clean"
+    crashed_folder.mkdir()
+    with (
+        running_vectors(tmp_path / "vectors-crashed") as crashed_index,
+        running_vectors(tmp_path / "vectors-clean") as clean_index,
+    ):
+        crashed = settings_for(
+            crashed_folder, database, valkey_server.url(20), valkey_server.url(21), crashed_index.url, gateway_server
+        )
+        await _upload_everything(crashed)
+        shutil.copytree(crashed_folder, clean_folder)
+        twin = postgres_server.create_database(database.name)
+        clean = settings_for(
+            clean_folder, twin, valkey_server.url(22), valkey_server.url(23), clean_index.url, gateway_server
+        )
+
+        kills = await _crash_until_ready(crashed, crashed_folder)
+        with process("clock", clean, clean_folder), process("worker", clean, clean_folder):
+            await _until_settled(twin.url)
+
+        result = await _result(database.url, crashed_index)
+        print(f"kills: {dict(kills)}, documents: {len(result.versions)}, passages: {len(result.passages)}")
+        assert kills.total() >= 30
+        assert all(kills[border] == 1 for border in BORDERS)
+        assert result == await _result(twin.url, clean_index)
+        assert {version[2] for version in result.versions} == {"ready"}
+        assert set(result.points) == {str(passage[0]) for passage in result.passages}
+        assert all(passage[0] == passage_point_id(*passage[1:4]) for passage in result.passages)
+        assert await _exactly_once(database.url, len(result.versions))
+
+
+async def _upload_everything(settings: Settings) -> None:
+    """Accept all documents while no worker runs."""
+    async with campus.opened(settings):
+        home = await furnish()
+        objects = ObjectStore.from_url(settings.object_store_url)
+        files = [(name, (DATA / name).read_bytes()) for name in FILES]
+        files += [(f"notes-{number}.md", _notes(number)) for number in range(GENERATED)]
+        for name, data in files:
+            form = UploadForm(course_id=home.course.id)
+            await service.upload(home.administrator, objects, form, received(settings.data_dir, data, name))
+
+
+def _notes(number: int) -> bytes:
+    """Text of about ten passages that is never the same twice."""
+    chosen = random.Random(SEED + number)
+    sentences = [" ".join(chosen.choices(WORDS, k=12)).capitalize() + "." for _ in range(120)]
+    paragraphs = (" ".join(sentences[start : start + 5]) for start in range(0, len(sentences), 5))
+    return ("# Notes\n\n" + "\n\n".join(paragraphs)).encode()
+
+
+async def _crash_until_ready(settings: Settings, folder: Path) -> Counter[str]:
+    """Kill the worker at each border once, then at random moments while it works; let the last one finish."""
+    kills: Counter[str] = Counter()
+    moments = random.Random(SEED)
+    session = await asyncpg.connect(settings.database_url)
+    with process("clock", settings, folder):
+        for border in BORDERS:
+            worker = await _worker(settings, folder, {VARIABLE: border})
+            assert await asyncio.to_thread(worker.wait, 60), f"the worker never passed {border}"
+            assert worker.process.returncode == -9
+            kills[border] += 1
+        for _ in range(RANDOM_KILLS):
+            worker = await _worker(settings, folder, {})
+            kills["random"] += await _kill_while_working(session, worker, moments.uniform(0.0, 0.5))
+        with process("worker", settings, folder):
+            await _until_settled(settings.database_url)
+    await session.close()
+    return kills
+
+
+async def _worker(settings: Settings, folder: Path, environment: dict[str, str]) -> Running:
+    return await asyncio.to_thread(start, "worker", settings, folder, environment=environment, arguments=ONE_THREAD)
+
+
+async def _kill_while_working(session: asyncpg.Connection, worker: Running, delay_seconds: float) -> int:
+    """Wait until a document is being read, then a little, and kill; 0 when nothing was left to do."""
+    deadline = time.monotonic() + 20
+    while not await session.fetchval(
+        "SELECT EXISTS (SELECT FROM jobs WHERE kind = 'documents.ingest' AND state = 'running')"
+    ):
+        if time.monotonic() > deadline:
+            worker.stop()
+            return 0
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(delay_seconds)
+    worker.kill()
+    return 1
+
+
+async def _until_settled(database_url: str) -> None:
+    session = await asyncpg.connect(database_url)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while left := await session.fetch(f"SELECT kind, state, attempt, error FROM jobs WHERE {LIVE}"):
+        assert time.monotonic() < deadline, left
+        await asyncio.sleep(0.1)
+    await session.close()
+
+
+async def _result(database_url: str, index: RunningVectors) -> Result:
+    session = await asyncpg.connect(database_url)
+    versions = await session.fetch(
+        """SELECT v.document_id, d.serving_version, v.state, v.page_count, v.char_count, v.passage_count, v.dense_count, v.languages
+           FROM document_versions v JOIN documents d ON d.id = v.document_id ORDER BY 1"""
+    )
+    passages = await session.fetch(
+        """SELECT id, document_id, version, ordinal, page, heading, char_start, char_end, text, language, has_dense
+           FROM passages ORDER BY document_id, version, ordinal"""
+    )
+    await session.close()
+    return Result([tuple(row) for row in versions], [tuple(row) for row in passages], await _points(index))
+
+
+async def _points(index: RunningVectors) -> dict[str, Any]:
+    """Return each point's payload and which vectors it has, with the words' weights; dense values differ in the last bits."""
+    points: dict[str, Any] = {}
+    async with httpx.AsyncClient(base_url=index.url, timeout=30) as client:
+        offset = None
+        while True:
+            body = {"limit": 256, "offset": offset, "with_payload": True, "with_vector": True}
+            found = (
+                (await client.post("/collections/passages/points/scroll", json=body))
+                .raise_for_status()
+                .json()["result"]
+            )
+            for point in found["points"]:
+                vectors = point["vector"]
+                points[str(point["id"])] = (point["payload"], len(vectors.get("dense") or ()), vectors.get("bm25"))
+            offset = found["next_page_offset"]
+            if offset is None:
+                return points
+
+
+async def _exactly_once(database_url: str, documents: int) -> bool:
+    """Each document became ready once, whatever the number of attempts."""
+    session = await asyncpg.connect(database_url)
+    ready = await session.fetchval("SELECT count(*) FROM audit_log WHERE action = 'document.ready'")
+    succeeded = await session.fetchval(
+        "SELECT count(*) FROM jobs WHERE kind = 'documents.ingest' AND state = 'succeeded'"
+    )
+    await session.close()
+    return bool(ready == succeeded == documents)
