@@ -37,9 +37,13 @@ class HashingEncoder:
     batches: list[list[str]] = field(default_factory=list)
     failure: Exception | None = None
     info: ModelInfo = INFO
+    workers: int = 1
 
     def __post_init__(self) -> None:
         self.gate.set()
+
+    def enter_worker(self) -> None:
+        """Nothing to set up."""
 
     def prepare(self, texts: Sequence[str], lane: Lane) -> list[Prepared]:
         return [Prepared(tokens=len(text.split()), features=text) for text in texts]
@@ -89,8 +93,9 @@ def running_gateway(
     generation_url: str = "",
     deadlines: Deadlines | None = None,
     permits: int = 4,
+    key: bytes = b"",
 ) -> Iterator[RunningGateway]:
-    """Serve a gateway; with `loading` its embedder is ready only once that event is set."""
+    """Serve a gateway; with `loading` its embedder is ready only once that event is set. A key is made unless given."""
     encoder = encoder or HashingEncoder()
 
     def load(_embedder: str, report: Report) -> BatchingEmbedder:
@@ -99,7 +104,7 @@ def running_gateway(
             loading.wait(timeout=20)
         return BatchingEmbedder(encoder)
 
-    key = os.urandom(32)
+    key = key or os.urandom(32)
     slot = EmbedderSlot("", load)
     upstream = upstream_from(Settings(generation_url=generation_url, generation_model="tutor"), deadlines)
     app = create_app(ServiceTokens(key), slot, Generation(upstream, deadlines, permits))

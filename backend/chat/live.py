@@ -17,7 +17,7 @@ class LiveAnswer:
 
     def append(self, events: Sequence[Event]) -> None:
         """Number the events and wake whoever waits; all of them become visible at once."""
-        self.frames.extend(encode(len(self.frames) + 1 + offset, event) for offset, event in enumerate(events))
+        self.frames += [encode(seq, event) for seq, event in enumerate(events, start=len(self.frames) + 1)]
         self._news.set()
         self._news = asyncio.Event()
 
