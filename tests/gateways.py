@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from inference_gateway.app import create_app
 from inference_gateway.contract import Lane, ModelInfo
@@ -94,6 +95,7 @@ def running_gateway(
     deadlines: Deadlines | None = None,
     permits: int = 4,
     key: bytes = b"",
+    generation_api: Literal["openai", "tgi"] = "openai",
 ) -> Iterator[RunningGateway]:
     """Serve a gateway; with `loading` its embedder is ready only once that event is set. A key is made unless given."""
     encoder = encoder or HashingEncoder()
@@ -106,7 +108,9 @@ def running_gateway(
 
     key = key or os.urandom(32)
     slot = EmbedderSlot("", load)
-    upstream = upstream_from(Settings(generation_url=generation_url, generation_model="tutor"), deadlines)
+    upstream = upstream_from(
+        Settings(generation_url=generation_url, generation_model="tutor", generation_api=generation_api), deadlines
+    )
     app = create_app(ServiceTokens(key), slot, Generation(upstream, deadlines, permits))
     with served(app) as url:
         while loading is None and slot.progress.stage != "ready":

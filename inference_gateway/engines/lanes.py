@@ -1,6 +1,6 @@
 """Two lanes in front of one model: questions overtake passages, and no lane grows without bound.
 
-Thread-safe. The event loop reserves and fills, the compute thread takes; a batch is bounded by texts and by padded
+Thread-safe. The event loop reserves and fills, the workers take; a batch is bounded by texts and by padded
 tokens, so a question waits for at most one small batch of passages.
 """
 
@@ -22,10 +22,13 @@ RATE_SMOOTHING = 0.2
 
 
 class LaneLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of one batch and of what may wait, in texts; `batch_tokens` counts padding and yields for a single text."""
+    """Bounds of one batch and of what may wait, in texts; `batch_tokens` counts padding and yields for a single text.
+
+    The defaults are for a CPU: 256 tokens of a small model take one core about 55 ms, more gain next to nothing.
+    """
 
     batch_texts: int = 8
-    batch_tokens: int = 512
+    batch_tokens: int = 256
     waiting_questions: int = 512
     waiting_passages: int = 8192
 
@@ -85,7 +88,7 @@ class LaneQueue:
             else:
                 self._passages.extend(works)
                 self._passages.sort(key=_longest_first)
-            self._changed.notify()
+            self._changed.notify_all()
             return True
 
     def take(self) -> list[Work]:

@@ -21,6 +21,7 @@ from inference_gateway.engines.lanes import LaneLimits
 from inference_gateway.engines.languages import model_languages, model_prompts
 from inference_gateway.engines.model_files import ModelFiles
 
+MAX_WORKERS = 4
 CPU_LIMITS = LaneLimits()
 GPU_LIMITS = LaneLimits(batch_texts=128, batch_tokens=16_384)
 CHARACTERS_PER_TOKEN = 4
@@ -31,7 +32,7 @@ class SentenceEncoder:
 
     def __init__(self, files: ModelFiles) -> None:
         on_gpu = torch.cuda.is_available()
-        torch.set_num_threads(available_cores())
+        self.workers = 1 if on_gpu else min(available_cores(), MAX_WORKERS)
         self._model = _load(files.folder, "cuda" if on_gpu else "cpu")
         self._prompts = model_prompts(files.name, self._model.prompts)
         tokenizer = getattr(self._model, "tokenizer", None)
@@ -48,6 +49,10 @@ class SentenceEncoder:
             languages=model_languages(files.name, files.folder),
             max_tokens=_token_limit(self._model.max_seq_length),
         )
+
+    def enter_worker(self) -> None:
+        """Share the cores out among the workers; the setting counts for the thread that makes it."""
+        torch.set_num_threads(max(1, available_cores() // self.workers))
 
     def prepare(self, texts: Sequence[str], lane: Lane) -> list[Prepared]:
         """Tokenise with the lane's prompt and cut at `max_tokens`."""

@@ -62,6 +62,23 @@ async def test_a_question_waits_for_at_most_the_batch_under_way(
     assert len(encoder.batches) > 10
 
 
+async def test_workers_compute_side_by_side() -> None:
+    encoder = HashingEncoder(workers=3)
+    engine = BatchingEmbedder(encoder)
+    encoder.gate.clear()
+    passages = asyncio.create_task(engine.embed([f"passage {n}" for n in range(100)], "passage"))
+    while len(encoder.batches) < 3:
+        await asyncio.sleep(0.002)
+    await asyncio.sleep(0.05)
+    at_once = len(encoder.batches)
+    encoder.gate.set()
+    embedded = await passages
+    engine.close()
+
+    assert at_once == 3
+    assert embedded.rows == [vector_bytes(f"passage {n}") for n in range(100)]
+
+
 async def test_passages_are_computed_at_most_eight_at_a_time(engine: BatchingEmbedder, encoder: HashingEncoder) -> None:
     await engine.embed(["short"] * 100, "passage")
 
