@@ -80,7 +80,7 @@ def to_error(exception: BaseException) -> LyceumError:
         error = _from_http(exception)
     else:
         error = _from_parts(exception) or _from_reading(exception) or LyceumError()
-    if error.status >= 500 and not isinstance(error, errors.DependencyUnavailable):
+    if error.status == LyceumError.status:
         log.error("unhandled_error", exc_info=exception)
     return error
 
