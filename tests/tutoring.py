@@ -155,10 +155,10 @@ class Replicas:
     quoting_gateway: RunningGateway
     stack: ExitStack
 
-    def start(self, *, quoting: bool = False) -> Replica:
+    def start(self, *, quoting: bool = False, gateway_url: str = "") -> Replica:
         """Start one more api process."""
-        gateway = self.quoting_gateway if quoting else self.gateway
-        settings = msgspec.structs.replace(self.school.settings, port=free_port(), gateway_url=gateway.url)
+        gateway_url = gateway_url or (self.quoting_gateway if quoting else self.gateway).url
+        settings = msgspec.structs.replace(self.school.settings, port=free_port(), gateway_url=gateway_url)
         running = start("api", settings, self.folder)
         replica = Replica(self.school, f"http://127.0.0.1:{settings.port}", running)
         self.stack.callback(replica.close)

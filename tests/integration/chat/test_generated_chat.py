@@ -1,0 +1,154 @@
+"""Answers of a model that speaks OpenAI's wire format, right and wrong."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests import gateways
+from tests.fakes.server import FakeServer
+from tests.fakes.tgi_server import tgi_server
+from tests.tutoring import Replica, Replicas
+
+GENES = "How many genes does a mitochondrion hold of its own?"
+
+
+def fresh(question: str) -> str:
+    """The same question in other words, so that no cache answers it."""
+    fresh.count += 1  # type: ignore[attr-defined]
+    return f"{question} ({'abcdefghijklmnopqrstuvwxyz'[fresh.count // 26]}{'abcdefghijklmnopqrstuvwxyz'[fresh.count % 26]})"  # type: ignore[attr-defined]
+
+
+fresh.count = 0  # type: ignore[attr-defined]
+
+
+def events(replica: Replica, question: str) -> list[dict[str, Any]]:
+    response = replica["student"].post("/chat", json={"message": question}, headers={"Accept": "text/event-stream"})
+    return [json.loads(line[6:]) for line in response.text.splitlines() if line.startswith("data: ")]
+
+
+def test_a_right_answer_is_generated_and_cited(writer: Replica, fake_model: FakeServer) -> None:
+    answer = writer.ask("student", fresh(GENES))
+
+    assert (answer["verdict"], answer["degraded"]) == ("answered", False)
+    assert "37 genes" in answer["answer"]
+    (citation,) = answer["citations"]
+    assert "37 genes" in citation["quote"]
+    text = writer["student"].get(f"/documents/{citation['document_id']}/text").json()["text"]
+    assert text[citation["char_start"] : citation["char_end"]] == citation["quote"]
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    ["invented_marker", "changed_number", "overloaded", "not_ready", "cut", "broken_json", "error_event", "not_text"],
+)
+def test_what_cannot_be_trusted_is_replaced_by_quotes(writer: Replica, fake_model: FakeServer, behaviour: Any) -> None:
+    fake_model.always(behaviour)
+
+    answer = writer.ask("student", fresh(GENES))
+
+    assert answer["degraded"]
+    assert answer["verdict"] == "answered"
+    assert "37 genes" in answer["answer"]
+    assert "38" not in answer["answer"]
+
+
+def test_orders_in_a_document_are_not_followed(writer: Replica, fake_model: FakeServer) -> None:
+    fake_model.always("obeys_order")
+
+    answer = writer.ask("student", fresh("What do enzymes lower? Is the exam cancelled?"))
+
+    assert "cancelled" not in answer["answer"]
+    prompt = json.dumps(fake_model.generations()[-1].body)
+    assert "cancelled." not in prompt
+
+
+def test_what_was_checked_before_a_break_stays(writer: Replica, fake_model: FakeServer) -> None:
+    fake_model.always("ends_without_reason")
+
+    seen = events(writer, fresh(GENES))
+
+    assert [event["seq"] for event in seen] == list(range(1, len(seen) + 1))
+    answer = seen[-1]["answer"]
+    assert "37 genes" in answer["answer"]
+
+
+def test_a_stop_keeps_what_was_said(writer: Replica, fake_model: FakeServer) -> None:
+    fake_model.seconds_per_piece = 0.5
+    started = time.monotonic()
+    with writer["student"].stream(
+        "POST", "/chat", json={"message": fresh(GENES)}, headers={"Accept": "text/event-stream"}
+    ) as response:
+        location = response.headers["location"].removeprefix("/api/v1")
+        lines = response.iter_lines()
+        seen = list(_until(lines, '"stage":"writing"'))
+        stopped = writer["student"].post(location.replace("/events", "/stop"))
+        assert stopped.status_code == 202
+        assert stopped.json()["was_open"]
+        seen += list(lines)
+
+    last = json.loads([line for line in seen if line.startswith("data: ")][-1][6:])
+    assert last["type"] == "done"
+    assert time.monotonic() - started < 4
+    session = writer["student"].get(f"/chat/sessions/{last['answer']['session_id']}").json()
+    assert session["turns"][0]["state"] == "stopped"
+    assert session["turns"][0]["verdict"] == "partly"
+
+
+def test_a_third_open_answer_is_refused(writer: Replica, other: Replica, fake_model: FakeServer) -> None:
+    fake_model.seconds_per_piece = 0.3
+    threads = [
+        threading.Thread(target=replica["lecturer"].post, args=("/chat",), kwargs={"json": {"message": fresh(GENES)}})
+        for replica in (writer, other)
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+
+    third = other["lecturer"].post("/chat", json={"message": fresh(GENES)})
+    somebody_else = writer["student"].post("/chat", json={"message": fresh(GENES)})
+    for thread in threads:
+        thread.join()
+    afterwards = other["lecturer"].post("/chat", json={"message": fresh(GENES)})
+
+    assert third.status_code == 429
+    assert third.json()["type"] == "/problems/too-many-open-answers"
+    assert int(third.headers["retry-after"]) > 0
+    assert somebody_else.status_code == 200
+    assert afterwards.status_code == 200
+
+
+@pytest.fixture(scope="module")
+def tgi_writer(campus_replicas: Replicas) -> Iterator[tuple[Replica, FakeServer]]:
+    """An api process whose generation model is a TGI server."""
+    with (
+        tgi_server() as fake,
+        gateways.running_gateway(
+            key=campus_replicas.gateway.key, generation_url=fake.url, generation_api="tgi"
+        ) as gateway,
+    ):
+        replica = campus_replicas.start(gateway_url=gateway.url)
+        yield replica, fake
+        replica.close()
+
+
+@pytest.mark.parametrize(("behaviour", "degraded"), [("right", False), ("changed_number", True), ("cut", True)])
+def test_tgi_gives_the_same_answers(tgi_writer: tuple[Replica, FakeServer], behaviour: Any, degraded: bool) -> None:
+    replica, fake = tgi_writer
+    fake.behave(behaviour)
+
+    answer = replica.ask("student", fresh(GENES))
+
+    assert fake.generations()
+    assert answer["degraded"] is degraded
+    assert "37 genes" in answer["answer"]
+
+
+def _until(lines: Iterator[str], text: str) -> Iterator[str]:
+    for line in lines:
+        yield line
+        if text in line:
+            return
