@@ -5,8 +5,10 @@ import random
 import shutil
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 import asyncpg
@@ -33,6 +35,9 @@ RANDOM_KILLS = 24
 SEED = 20261121
 WORDS = "gradient model loss proof matrix vector learning rate step sample bound prior theorem node layer".split()  # noqa: SIM905
 LIVE = "state IN ('queued', 'waiting', 'running')"
+HAS_DOCUMENT = """SELECT EXISTS (SELECT FROM jobs j JOIN workers w ON w.id = j.worker_id
+    WHERE w.pid = $1 AND j.kind = 'documents.ingest' AND j.state = 'running')"""
+WORKERS_AT_ONCE = 2
 ONE_THREAD = ", threads=1"  # so that a kill costs one attempt and no document runs out of them
 SETTLE_SECONDS = 120
 
@@ -105,35 +110,37 @@ def _notes(number: int) -> bytes:
 
 
 async def _crash_until_ready(settings: Settings, folder: Path) -> Counter[str]:
-    """Kill the worker at each border once, then at random moments while it works; let the last one finish."""
+    """Kill a worker at each border once, then others at random moments while they work; let the last one finish."""
+    plans = iter([*BORDERS, *("random" for _ in range(RANDOM_KILLS))])
     kills: Counter[str] = Counter()
-    moments = random.Random(SEED)
-    session = await asyncpg.connect(settings.database_url)
     with process("clock", settings, folder):
-        for border in BORDERS:
-            worker = await _worker(settings, folder, {VARIABLE: border})
-            assert await asyncio.to_thread(worker.wait, 60), f"the worker never passed {border}"
-            assert worker.process.returncode == -9
-            kills[border] += 1
-        for _ in range(RANDOM_KILLS):
-            worker = await _worker(settings, folder, {})
-            kills["random"] += await _kill_while_working(session, worker, moments.uniform(0.0, 0.5))
+        await asyncio.gather(*(_kill_by(plans, settings, folder, kills) for _ in range(WORKERS_AT_ONCE)))
         with process("worker", settings, folder):
             await _until_settled(settings.database_url)
-    await session.close()
     return kills
 
 
-async def _worker(settings: Settings, folder: Path, environment: dict[str, str]) -> Running:
-    return await asyncio.to_thread(start, "worker", settings, folder, environment=environment, arguments=ONE_THREAD)
+async def _kill_by(plans: Iterator[str], settings: Settings, folder: Path, kills: Counter[str]) -> None:
+    moments = random.Random(SEED)
+    session = await asyncpg.connect(settings.database_url)
+    for plan in plans:
+        environment = {} if plan == "random" else {VARIABLE: plan}
+        worker = await asyncio.to_thread(
+            start, "worker", settings, folder, environment=environment, arguments=ONE_THREAD
+        )
+        if plan == "random":
+            kills[plan] += await _kill_while_working(session, worker, moments.uniform(0.0, 0.5))
+        else:
+            assert await asyncio.to_thread(worker.wait, 90), f"the worker never passed {plan}"
+            assert worker.process.returncode == -SIGKILL
+            kills[plan] += 1
+    await session.close()
 
 
 async def _kill_while_working(session: asyncpg.Connection, worker: Running, delay_seconds: float) -> int:
-    """Wait until a document is being read, then a little, and kill; 0 when nothing was left to do."""
+    """Wait until the worker has a document, then a little, and kill; 0 when nothing was left to do."""
     deadline = time.monotonic() + 20
-    while not await session.fetchval(
-        "SELECT EXISTS (SELECT FROM jobs WHERE kind = 'documents.ingest' AND state = 'running')"
-    ):
+    while not await session.fetchval(HAS_DOCUMENT, worker.process.pid):
         if time.monotonic() > deadline:
             worker.stop()
             return 0
