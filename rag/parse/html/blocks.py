@@ -33,6 +33,7 @@ class HtmlText:
         self._leave_out = leave_out
         self._buffer: list[str] = []
         self._mark = ""
+        self._lists: list[int | None] = []
         self.added = False
 
     def add_fragment(self, source: str) -> None:
@@ -56,6 +57,8 @@ class HtmlText:
         tag = element.tag.rpartition("}")[2]
         if tag in _HEADINGS:
             self._own_block(element, "heading", _HEADINGS[tag])
+        elif tag in ("ol", "ul"):
+            self._list(element)
         elif tag == "li":
             self._list_item(element)
         elif tag == "pre":
@@ -99,13 +102,21 @@ class HtmlText:
 
     def _list_item(self, element: Any) -> None:
         self._flush("paragraph")
-        self._mark = "- "
-        parent = element.getparent()
-        if parent is not None and parent.tag == "ol":
-            self._mark = f"{sum(1 for _ in element.itersiblings('li', preceding=True)) + 1}. "
+        self._mark = self._next_mark()
         self._children(element)
         self._flush("paragraph")
         self._mark = ""
+
+    def _next_mark(self) -> str:
+        if not self._lists or self._lists[-1] is None:
+            return "- "
+        self._lists[-1] += 1
+        return f"{self._lists[-1]}. "
+
+    def _list(self, element: Any) -> None:
+        self._lists.append(0 if element.tag == "ol" else None)
+        self._own_block(element, "paragraph")
+        self._lists.pop()
 
     def _table(self, table: Any) -> None:
         self._flush("paragraph")

@@ -81,13 +81,13 @@ class Package:
         try:
             root = etree.fromstring(data, parser)
         except etree.XMLSyntaxError as error:
-            raise ParseFailure("unreadable", "XML") from error
+            raise ParseFailure("bomb" if _has_doctype(data, len(data)) else "unreadable", "XML") from error
         if root.getroottree().docinfo.doctype:
             raise ParseFailure("bomb", "DTD")
         return root
 
 
-def _has_doctype(data: bytes) -> bool:
-    start = data[:_PROLOGUE_BYTES]
+def _has_doctype(data: bytes, within: int = _PROLOGUE_BYTES) -> bool:
+    start = data[:within]
     encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
     return _DOCTYPE in start.decode(encoding, errors="ignore").lower()

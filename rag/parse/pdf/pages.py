@@ -36,7 +36,7 @@ def parse(source: IO[bytes], limits: ParseLimits) -> ParsedDocument:
         raise ParseFailure("no-text" if any(has_content for _, _, has_content in pages) else "empty")
     if reader.dropped_hidden:
         builder.warn("hidden-text-dropped")
-    kept = drop_running_titles([lines for _, lines, _ in pages])
+    kept = drop_running_titles([lines for _, lines, _ in pages], [frame.height for frame, _, _ in pages])
     body = body_of(kept)
     for number, (lines, (frame, read, has_content)) in enumerate(zip(kept, pages, strict=True), start=1):
         builder.begin_page(number)

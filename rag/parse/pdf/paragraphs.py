@@ -16,7 +16,7 @@ _HEADING_WORDS = 16
 _MAX_BOLD_SHARE = 0.3
 _SIZE_TOLERANCE = 1.12
 _LOOSE_GAP = 0.6
-_EDGE_LINES = 2
+_MARGIN = 0.1
 _RUNNING_PAGES = 3
 _RUNNING_SHARE = 0.5
 
@@ -48,17 +48,21 @@ def body_of(pages: Sequence[Sequence[Line]]) -> Body:
     return Body(max(size, 1.0), bold <= _MAX_BOLD_SHARE * sizes.total())
 
 
-def drop_running_titles(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
-    """Leave out headers and footers that stand on most pages, page numbers aside; the first of each stays."""
+def drop_running_titles(pages: Sequence[Sequence[Line]], heights: Sequence[float]) -> list[list[Line]]:
+    """Leave out headers and footers that stand on most pages, page numbers aside; the first of each stays.
+
+    `heights` are those of the pages, in points.
+    """
     seen: dict[str, set[int]] = defaultdict(set)
-    for number, page in enumerate(pages):
-        for line in _edges(page):
-            seen[_masked(line)].add(number)
+    for number, (page, height) in enumerate(zip(pages, heights, strict=True)):
+        for line in page:
+            if _is_in_margin(line, height):
+                seen[_masked(line)].add(number)
     enough = max(_RUNNING_PAGES, _RUNNING_SHARE * len(pages))
-    running = {key: min(numbers) for key, numbers in seen.items() if len(numbers) >= enough}
+    first_page = {title: min(numbers) for title, numbers in seen.items() if len(numbers) >= enough}
     return [
-        [line for line in page if running.get(_masked(line), number) >= number or line not in _edges(page)]
-        for number, page in enumerate(pages)
+        [line for line in page if not _is_in_margin(line, height) or first_page.get(_masked(line), number) == number]
+        for number, (page, height) in enumerate(zip(pages, heights, strict=True))
     ]
 
 
@@ -129,9 +133,8 @@ def _edges_of_column(lines: Sequence[Line], position: int) -> tuple[float, float
     return max(line.right for line in near), min(line.left for line in near)
 
 
-def _edges(page: Sequence[Line]) -> list[Line]:
-    by_height = sorted(page, key=lambda line: line.top)
-    return by_height[:_EDGE_LINES] + by_height[-_EDGE_LINES:]
+def _is_in_margin(line: Line, page_height: float) -> bool:
+    return line.bottom < _MARGIN * page_height or line.top > (1 - _MARGIN) * page_height
 
 
 def _masked(line: Line) -> str:

@@ -9,6 +9,7 @@ from rag.parse import ParsedDocument, ParseFailure, ParseLimits, parse_document
 from tests.unit.parse.samples import DOCUMENTS
 
 Parse = Callable[..., Awaitable[ParsedDocument]]
+FailureOf = Callable[..., Awaitable[str]]
 
 
 @pytest.fixture
@@ -26,7 +27,21 @@ def parse(tmp_path: Path) -> Parse:
 
 
 @pytest.fixture
-def failure_of(parse: Parse) -> Callable[..., Awaitable[str]]:
+def outcome_of(parse: Parse) -> FailureOf:
+    """Return the type of the failure that a document ends with, or `text` when it gives some."""
+
+    async def run(name: str, data: bytes | None = None) -> str:
+        try:
+            document = await parse(name, data)
+        except ParseFailure as failure:
+            return failure.type
+        return "text" if document.text else ""
+
+    return run
+
+
+@pytest.fixture
+def failure_of(parse: Parse) -> FailureOf:
     """Return the type of the failure that a document ends with."""
 
     async def run(name: str, data: bytes | None = None, limits: ParseLimits | None = None) -> str:

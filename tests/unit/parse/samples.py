@@ -52,7 +52,9 @@ def lines_at(x: float, y: float, lines: Iterable[str], size: float = 12, leading
     return "".join(text_at(x, y - i * leading, line, size) for i, line in enumerate(lines))
 
 
-def rewrite_archive(original: Path, target: Path, changes: dict[str, bytes], renamed: dict[str, str] | None = None) -> Path:
+def rewrite_archive(
+    original: Path, target: Path, changes: dict[str, bytes], renamed: dict[str, str] | None = None
+) -> Path:
     """Write a copy of an archive with members replaced, added or renamed."""
     with zipfile.ZipFile(original) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as copy:
         for info in source.infolist():
@@ -83,7 +85,10 @@ def make_docx(body: str, **parts: str) -> bytes:
         ),
         "word/_rels/document.xml.rels": _relationships(relations),
         "word/document.xml": f"<w:document {namespaces}><w:body>{body}</w:body></w:document>",
-        **{f"word/{kind}.xml": xml.replace("<w:", f"<w:", 1).replace(">", f" {namespaces}>", 1) for kind, xml in parts.items()},
+        **{
+            f"word/{kind}.xml": xml.replace("<w:", "<w:", 1).replace(">", f" {namespaces}>", 1)
+            for kind, xml in parts.items()
+        },
     }
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -93,4 +98,6 @@ def make_docx(body: str, **parts: str) -> bytes:
 
 
 def _relationships(content: str) -> str:
-    return f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{content}</Relationships>'
+    return (
+        f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{content}</Relationships>'
+    )

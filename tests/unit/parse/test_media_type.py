@@ -33,7 +33,7 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 100
         (b"plain", "n" * 300 + ".txt", PLAIN),
     ],
 )
-def test_type_of_agreeing_content_and_name(head, name, expected):
+def test_type_of_agreeing_content_and_name(head: bytes, name: str, expected: str) -> None:
     assert detect_type(head, name) == expected
 
 
@@ -58,7 +58,7 @@ def test_type_of_agreeing_content_and_name(head, name, expected):
         (OLE, "a.pdf", "type-mismatch"),
     ],
 )
-def test_refused(head, name, failure):
+def test_refused(head: bytes, name: str, failure: str) -> None:
     with pytest.raises(ParseFailure) as caught:
         detect_type(head, name)
     assert caught.value.type == failure

@@ -6,6 +6,7 @@ import unicodedata
 
 import pytest
 
+from tests.unit.parse.conftest import Parse
 from tests.unit.parse.samples import GOLD
 
 _OTHER = re.compile("[^\u0621-\u063a\u0641-\u064a\u0671-\u06d3 ]")
@@ -50,31 +51,31 @@ def _gold(document: str) -> list[str]:
         ("refresher-probabilities-statistics-ar.pdf", "cs-229-probability", 0.02, 51),
     ],
 )
-async def test_course_sheet(parse, name, gold, max_rate, min_present):
+async def test_course_sheet(parse: Parse, name: str, gold: str, max_rate: float, min_present: int) -> None:
     rate, present = _error_rate((await parse(name)).text, _gold(gold))
     assert present >= min_present
     assert rate <= max_rate
 
 
-async def test_mixed_page(parse):
+async def test_mixed_page(parse: Parse) -> None:
     statements = re.split(r"[.\n]", (GOLD / "right_to_left_01.md").read_text())
     rate, present = _error_rate((await parse("right_to_left_01.pdf")).text, statements)
     assert present == 12
     assert rate <= 0.01
 
 
-async def test_smallest(parse):
+async def test_smallest(parse: Parse) -> None:
     text = (await parse("habibi.pdf")).text
     assert "habibi" in text
     assert "حَبيبي" in text
 
 
-async def test_foreign_words_stand_left_to_right_and_brackets_close(parse):
+async def test_foreign_words_stand_left_to_right_and_brackets_close(parse: Parse) -> None:
     text = (await parse("cheatsheet-deep-learning-ar.pdf")).text
     assert re.search(r"الشبكة العصبونية الاصطناعية\s*\(\s*Neural Networks\s*\)", text)
 
 
-async def test_formula_lines_are_marked_unreliable(parse):
+async def test_formula_lines_are_marked_unreliable(parse: Parse) -> None:
     document = await parse("refresher-probabilities-statistics-ar.pdf")
     marked = [document.text[span.char_start : span.char_end] for span in document.unreliable]
     assert any("P(" in line for line in marked)
