@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-
-from litestar.datastructures import State
+from typing import TYPE_CHECKING
 
 from backend.identity.runtime import close_identity, open_identity
 from backend.kit.cache import Cache
@@ -24,6 +23,9 @@ from ops.runtime.telemetry import configure_telemetry, shutdown_telemetry, watch
 from rag.retrieve import GatewayEmbedder
 from rag.store import open_vector_store
 
+if TYPE_CHECKING:
+    from litestar.datastructures import State
+
 log = get_logger(__name__)
 
 POOL_SIZE = 20
@@ -31,7 +33,7 @@ DATABASE_RETRY_SECONDS = 0.5
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, state: State, limits: RateLimits | None = None) -> AsyncIterator[None]:
+async def open_resources(settings: Settings, state: "State", limits: RateLimits | None = None) -> AsyncIterator[None]:
     """Open everything and put it on the application's `state`.
 
     The process starts whether or not the other servers answer yet: until they do, requests that need them get 503 and

@@ -4,13 +4,16 @@ import asyncio
 import gc
 import socket
 from types import FrameType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import uvicorn
-from litestar import Litestar
 
 from ops.runtime.logging import configure_logging, get_logger
 from ops.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from litestar import Litestar
 
 log = get_logger(__name__)
 
@@ -49,7 +52,7 @@ def bind_address(settings: Settings) -> str:
     return LOOPBACK if settings.env == "development" and public_host in LOOPBACK_NAMES else "0.0.0.0"  # noqa: S104
 
 
-def server_config(app: Litestar, settings: Settings) -> uvicorn.Config:
+def server_config(app: "Litestar", settings: Settings) -> uvicorn.Config:
     """Return uvicorn's configuration.
 
     `LYCEUM_TRUSTED_PROXIES` lists the addresses or networks, separated by commas, whose `X-Forwarded-For` and
@@ -75,7 +78,7 @@ def server_config(app: Litestar, settings: Settings) -> uvicorn.Config:
     )
 
 
-def run_server(app: Litestar, settings: Settings) -> None:
+def run_server(app: "Litestar", settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     configure_logging("api", settings.log_level)
     log.info("api_starting", port=settings.port, environment=settings.env)
