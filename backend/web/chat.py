@@ -1,0 +1,28 @@
+"""The tutor's page. Conversations are read and asked through the API by `static/js/chat`, so that one piece of code
+shows a turn, whether it streams or is history."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Response, get
+from litestar.params import FromQuery
+
+from backend.academics.access import course_ref
+from backend.academics.service import list_courses
+from backend.kit.http import CurrentSubject, permission
+from backend.kit.pagination import MAX_LIMIT
+from backend.web.rendering import PageRequest, render
+
+PERMISSION = "chat.use"
+
+
+@get("/chat", opt=permission(PERMISSION))
+async def chat_page(
+    request: PageRequest, subject: CurrentSubject, course: FromQuery[UUID | None] = None
+) -> Response[Any]:
+    """Ask about one course or about all; `course` is chosen beforehand."""
+    courses = [row for row in await list_courses(subject, limit=MAX_LIMIT) if subject.can(PERMISSION, course_ref(row))]
+    return render(request, "chat.html", courses=courses, chosen=course)
+
+
+handlers = [chat_page]

@@ -1,0 +1,68 @@
+"""How pages write sizes, moments, media types and browsers."""
+
+import re
+from datetime import UTC, date, datetime
+from typing import Final
+
+from markupsafe import Markup
+
+_KINDS: Final = {
+    "application/pdf": "PDF",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "DOCX",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "PPTX",
+    "text/html": "HTML",
+    "text/markdown": "MD",
+    "text/plain": "TXT",
+}
+# The first that fits; most browsers claim to be several others as well.
+_BROWSERS: Final = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux"),
+)  # fmt: skip
+
+
+def size(size_bytes: int) -> str:
+    """Return a file size as people read it, e.g. ``1.4 MB``."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    value = float(size_bytes)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 999.5 or unit == "GB":
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    raise AssertionError("unreachable")
+
+
+def moment(value: datetime | None) -> Markup:
+    """Return a `time` element in UTC; the page's module turns it into the reader's time and language."""
+    if value is None:
+        return Markup("–")
+    value = value.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        value.isoformat(timespec="seconds"), f"{value:%Y-%m-%d %H:%M} UTC"
+    )
+
+
+def day(value: date) -> Markup:
+    """Return a `time` element of a date."""
+    return Markup('<time datetime="{0}">{0}</time>').format(value.isoformat())
+
+
+def kind(media_type: str) -> str:
+    """Return the short name of a document format."""
+    return _KINDS.get(media_type, "?")
+
+
+def device(user_agent: str) -> str:
+    """Return browser and system of a session, or the first word of what the program calls itself."""
+    browser = next((name for sign, name in _BROWSERS if sign in user_agent), None)
+    system = next((name for sign, name in _SYSTEMS if sign in user_agent), None)
+    if browser is None:
+        return re.split(r"[/\s]", user_agent.strip(), maxsplit=1)[0] or "–"
+    return f"{browser} · {system}" if system else browser

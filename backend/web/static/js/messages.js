@@ -1,0 +1,35 @@
+// The page's words for what modules show. The server puts them into the page, so that there is one catalogue.
+
+const block = document.getElementById("messages");
+const messages = block ? JSON.parse(block.textContent) : {};
+
+export const locale = document.documentElement.lang;
+// Western digits in both languages, as everywhere else on the pages.
+const tag = locale === "ar" ? "ar-u-nu-latn" : "en-GB";
+const plural = new Intl.PluralRules(locale);
+
+/** The message `key` with its `{values}`; one with plural forms needs `count`. Text is isolated to keep its direction. */
+export function t(key, values = {}) {
+  let message = messages[key];
+  if (message === undefined) throw new Error(`no message ${key}`);
+  if (typeof message !== "string") message = message[plural.select(values.count)] ?? message.other;
+  return message.replace(/\{(\w+)\}/g, (_, name) =>
+    typeof values[name] === "string" ? `\u2068${values[name]}\u2069` : String(values[name]),
+  );
+}
+
+export const has = (key) => key in messages;
+
+const moments = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "short" });
+const days = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeZone: "UTC" });
+
+/** Write the times below `root` in the reader's language and zone. */
+export function localiseTimes(root) {
+  for (const element of root.querySelectorAll("time[datetime]:not([data-done])")) {
+    const moment = new Date(element.dateTime);
+    const isDay = element.dateTime.length === 10;
+    element.title = element.textContent;
+    element.textContent = (isDay ? days : moments).format(moment);
+    element.dataset.done = "";
+  }
+}
