@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
@@ -73,6 +74,8 @@ class SentenceEncoder:
         device = self._model.device
         moved = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in features.items()}
         vectors = self._model(moved)["sentence_embedding"].float().cpu().numpy()
+        if not np.isfinite(vectors).all():
+            raise ArithmeticError("The model gave a vector that is not finite.")
         return [row.astype("<f4", copy=False).tobytes() for row in vectors]
 
     def warm_up(self) -> None:

@@ -95,3 +95,12 @@ def test_a_model_without_rows_of_tokens_works_too(tmp_path: Path, lane: str) -> 
 
     expected = SentenceTransformer(str(tmp_path / "static"), device="cpu").encode(TEXTS)
     assert np.abs(rows(encoder, lane) - expected).max() <= 1e-5
+
+
+def test_a_vector_that_is_not_finite_is_an_error(tmp_path: Path) -> None:
+    save_tiny_bert(tmp_path / "broken")
+    encoder = SentenceEncoder(locate_model(str(tmp_path / "broken")))
+    next(encoder._model.parameters()).data.fill_(float("nan"))
+
+    with pytest.raises(ArithmeticError):
+        rows(encoder, "passage")

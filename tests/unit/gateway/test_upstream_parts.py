@@ -7,12 +7,14 @@ from contextlib import aclosing
 import pytest
 
 from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest
-from inference_gateway.errors import UpstreamTimeout
+from inference_gateway.errors import UpstreamBroken, UpstreamTimeout
+from inference_gateway.generation import Generation
 from inference_gateway.upstreams.choose import upstream_from
 from inference_gateway.upstreams.deadlines import Deadlines, with_deadlines
 from inference_gateway.upstreams.openai import OpenAIUpstream
 from inference_gateway.upstreams.tgi import TgiUpstream, transcript, without_beginning
 from ops.runtime.settings import Settings
+from tests.fakes.server import Exchange, FakeServer, serving
 from tests.fakes.tgi_server import tgi_server
 
 MESSAGES = (ChatMessage(role="system", content="Be brief."), ChatMessage(role="user", content="Hello"))
@@ -88,3 +90,17 @@ async def test_tgi_lays_out_the_prompt_by_its_template_where_it_has_one(chat_tem
     assert deltas[-1].finish_reason == "stop"
     expected = "<|start|>system\n\nBe brief.<|end|><|start|>user\n\nHello<|end|><|start|>assistant\n\n"
     assert generate.body["inputs"] == (expected if chat_template else transcript(MESSAGES))
+
+
+async def test_a_redirect_of_the_server_is_not_followed() -> None:
+    async def redirect(fake: FakeServer, exchange: Exchange) -> None:
+        await exchange.json({}, 307, {"location": f"{fake.url}/elsewhere"})
+
+    with serving(redirect) as fake:
+        upstream = upstream_from(Settings(generation_url=fake.url))
+        assert upstream is not None
+        with pytest.raises(UpstreamBroken):
+            _ = [delta async for delta in Generation(upstream).stream(ChatRequest(messages=MESSAGES))]
+        await upstream.close()
+
+    assert [one.path for one in fake.received] == ["/v1/chat/completions"]
