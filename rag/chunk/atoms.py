@@ -58,13 +58,15 @@ def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         start += len(line)
 
 
-def _hard_cut(text: str, start: int, end: int, max_tokens: int) -> Iterator[tuple[int, int]]:
-    """Cut what has no end in sight: at words, and where there are none, anywhere."""
-    capacity = max_tokens * _CHARS_PER_TOKEN
-    pieces = [(start + at, start + at + len(piece)) for at, piece in _splitter(capacity).chunk_indices(text[start:end])]
-    for piece_start, piece_end in pieces:
-        if capacity > 1 and estimate_tokens(text[piece_start:piece_end]) > max_tokens:
-            yield from _hard_cut(text, piece_start, piece_end, max_tokens // 2)
+def _hard_cut(
+    text: str, start: int, end: int, max_tokens: int, capacity: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """Cut what has no end in sight: at words, and where there are none, anywhere. `capacity` is in characters."""
+    chars = capacity or max_tokens * _CHARS_PER_TOKEN
+    for at, piece in _splitter(chars).chunk_indices(text[start:end]):
+        piece_start, piece_end = start + at, start + at + len(piece)
+        if chars > 1 and estimate_tokens(piece) > max_tokens:
+            yield from _hard_cut(text, piece_start, piece_end, max_tokens, chars // 2)
         else:
             yield from _trimmed(text, piece_start, piece_end)
 
