@@ -45,14 +45,15 @@ class _After(msgspec.Struct, frozen=True):
 async def upload(subject: Subject, objects: ObjectStore, form: UploadForm, file: UploadedFile) -> tuple[Accepted, bool]:
     """Store the file and accept its ingestion; the second value is False when the course has these bytes already.
 
-    A file that cannot be read is accepted too: its document ends as `failed` and says why.
+    A file that cannot be read is accepted too: its document ends as `failed` and says why. The same bytes after a failure,
+    perhaps under a better name, are tried again.
 
     Raises:
-        DocumentNotFound, PermissionMissing: see `open_course`.
+        CourseNotFound, PermissionMissing: see `open_course`.
     """
     course = await open_course(subject, form.course_id, WRITE)
-    if (existing := await _existing(course, file)) is not None:
-        return existing, False
+    if (known := await _known(subject, course, file)) is not None:
+        return known
     await _store(subject, objects, file)
     document_id = DocumentId(new_id())
     try:
@@ -61,10 +62,7 @@ async def upload(subject: Subject, objects: ObjectStore, form: UploadForm, file:
             await documents.add(uow, document_id, subject.tenant_id, course.course_id, title, subject.user_id)
             accepted = await _accept_version(uow, subject, course, document_id, _new_version(subject, file, 1))
     except UniqueViolation as error:
-        existing = await _existing(course, file) if error.constraint == SAME_BYTES else None
-        if existing is None:
-            raise
-        return existing, False
+        return await _known_after(error, subject, course, file)
     return accepted, True
 
 
@@ -79,10 +77,9 @@ async def add_version(
     """
     row = (await open_document(subject, document_id, WRITE)).row
     course = CourseRef(*_place(row.course_id, row.faculty_id))
-    if (existing := await _existing(course, file)) is not None:
-        if existing.id != document_id:
-            raise SameFileElsewhere(existing.id)
-        return existing, False
+    await _refuse_elsewhere(course, file, document_id)
+    if (known := await _known(subject, course, file)) is not None:
+        return known
     await _store(subject, objects, file)
     try:
         async with unit_of_work() as uow:
@@ -90,12 +87,8 @@ async def add_version(
             new = _new_version(subject, file, row.latest_version + 1)
             return await _accept_version(uow, subject, course, DocumentId(document_id), new), True
     except UniqueViolation as error:
-        existing = await _existing(course, file) if error.constraint == SAME_BYTES else None
-        if existing is None:
-            raise
-        if existing.id != document_id:
-            raise SameFileElsewhere(existing.id) from error
-        return existing, False
+        await _refuse_elsewhere(course, file, document_id)
+        return await _known_after(error, subject, course, file)
 
 
 async def reingest(subject: Subject, document_id: UUID) -> Accepted:
@@ -220,19 +213,39 @@ async def _requeue(uow: UnitOfWork, subject: Subject, version: VersionRow) -> Ac
     return Accepted(id=document_id, job_id=job_id, state="queued", version=version.version)
 
 
-async def _existing(course: CourseRef, file: UploadedFile) -> Accepted | None:
+async def _known(subject: Subject, course: CourseRef, file: UploadedFile) -> tuple[Accepted, bool] | None:
+    """Return the version that these bytes are already, started again if it had failed; None when they are new."""
     found = await documents.find_bytes(course.course_id, file.sha256)
-    return None if found is None else await _accepted_before(found, file.sha256)
+    if found is None:
+        return None
+    async with unit_of_work() as uow:
+        await documents.get(found.document_id, subject.tenant_id, lock=True)
+        version = await documents.version(found.document_id, found.version)
+        if version is None:
+            return None
+        if version.state == "failed":
+            as_named = _new_version(subject, file, version.version)
+            await documents.name_version(uow, found.document_id, as_named)
+            return await _requeue(uow, subject, version), True
+    job_id = None if version.job_id is None else JobId(version.job_id)
+    state = cast(State, version.state)
+    return Accepted(id=DocumentId(found.document_id), job_id=job_id, state=state, version=version.version), False
 
 
-async def _accepted_before(document_id: UUID, sha256: bytes) -> Accepted | None:
-    for version in await documents.versions([document_id]):
-        if version.sha256 == sha256:
-            job_id = None if version.job_id is None else JobId(version.job_id)
-            return Accepted(
-                id=DocumentId(document_id), job_id=job_id, state=cast(State, version.state), version=version.version
-            )
-    return None
+async def _known_after(
+    error: UniqueViolation, subject: Subject, course: CourseRef, file: UploadedFile
+) -> tuple[Accepted, bool]:
+    """Return what another upload of the same bytes, a moment sooner, has made of them."""
+    known = await _known(subject, course, file) if error.constraint == SAME_BYTES else None
+    if known is None:
+        raise error
+    return known
+
+
+async def _refuse_elsewhere(course: CourseRef, file: UploadedFile, document_id: UUID) -> None:
+    found = await documents.find_bytes(course.course_id, file.sha256)
+    if found is not None and found.document_id != document_id:
+        raise SameFileElsewhere(found.document_id)
 
 
 async def _store(subject: Subject, objects: ObjectStore, file: UploadedFile) -> None:

@@ -62,6 +62,13 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     created_by: UUID | None
 
 
+class FoundVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """Which version."""
+
+    document_id: UUID
+    version: int
+
+
 class DeletedRow(msgspec.Struct, frozen=True, kw_only=True):
     """A deleted document."""
 
@@ -122,14 +129,26 @@ async def version(document_id: UUID, number: int) -> VersionRow | None:
     )
 
 
-async def find_bytes(course_id: UUID, sha256: bytes) -> UUID | None:
-    """Return the live document of the course that these bytes belong to."""
-    found: UUID | None = await query.fetch_value(
-        "SELECT document_id FROM document_versions WHERE course_id = $1 AND sha256 = $2 AND deleted_at IS NULL",
+async def find_bytes(course_id: UUID, sha256: bytes) -> FoundVersion | None:
+    """Return the live version of the course that these bytes are."""
+    return await query.fetch_one(
+        FoundVersion,
+        "SELECT document_id, version FROM document_versions WHERE course_id = $1 AND sha256 = $2 AND deleted_at IS NULL",
         course_id,
         sha256,
     )
-    return found
+
+
+async def name_version(uow: UnitOfWork, document_id: UUID, named: NewVersion) -> None:
+    """Give a version the name, and so the type, of its latest upload."""
+    del uow  # proof that a transaction is open
+    await query.execute(
+        "UPDATE document_versions SET file_name = $3, media_type = $4 WHERE document_id = $1 AND version = $2",
+        document_id,
+        named.version,
+        named.file_name,
+        named.media_type,
+    )
 
 
 async def add(

@@ -1,0 +1,64 @@
+"""Job kinds and their actors."""
+
+import importlib
+import pkgutil
+
+import pytest
+
+import backend
+from actors.families import REGISTRY
+from backend.documents.jobs import INGEST
+from db.jobs import QUEUES, JobKind, RetrySchedule
+
+
+def declared_kinds() -> dict[str, JobKind]:  # type: ignore[type-arg]
+    """Every job kind that a domain's ``jobs`` module declares."""
+    names = [
+        f"{domain.name}.jobs"
+        for domain in pkgutil.iter_modules(backend.__path__, "backend.")
+        if domain.ispkg and importlib.util.find_spec(f"{domain.name}.jobs") is not None
+    ]
+    found = [value for name in names for value in vars(importlib.import_module(name)).values()]
+    return {kind.name: kind for kind in found if isinstance(kind, JobKind)}
+
+
+def test_every_kind_has_an_actor_and_every_actor_a_kind() -> None:
+    assert declared_kinds() == {name: actor.kind for name, actor in REGISTRY.items()}
+    assert "documents.ingest" in REGISTRY
+
+
+@pytest.mark.parametrize("kind", declared_kinds().values(), ids=lambda kind: kind.name)
+def test_kinds_outlive_their_retries(kind: JobKind) -> None:  # type: ignore[type-arg]
+    assert kind.queue in QUEUES
+    assert kind.max_age_seconds > sum(kind.retry.delays_seconds) * (1 + kind.retry.jitter)
+    assert kind.retry.max_attempts > 1
+
+
+def test_a_kind_without_its_limits_cannot_be_declared() -> None:
+    with pytest.raises(TypeError):
+        JobKind(name="half", args=int, queue="default")  # type: ignore[call-arg, type-var]
+    with pytest.raises(ValueError, match="no queue"):
+        _variant(queue="fast")
+    with pytest.raises(ValueError, match="limits"):
+        _variant(time_limit_seconds=0)
+
+
+def test_two_actors_of_one_kind_are_refused() -> None:
+    from actors.actor import actor
+
+    with pytest.raises(ValueError, match="two actors"):
+        actor(INGEST)(REGISTRY[INGEST.name].run)
+
+
+def test_retries_spread_around_their_schedule() -> None:
+    schedule = RetrySchedule((10.0, 100.0))
+    assert schedule.max_attempts == 3
+    first, last = ([schedule.delay_seconds(attempt) for _ in range(200)] for attempt in (1, 7))
+    assert 8 <= min(first) < max(first) <= 12
+    assert 80 <= min(last) < max(last) <= 120
+
+
+def _variant(**changes: object) -> object:
+    import msgspec
+
+    return JobKind(**(msgspec.structs.asdict(INGEST) | changes))  # type: ignore[arg-type]
