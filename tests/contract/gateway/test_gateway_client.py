@@ -204,6 +204,22 @@ async def test_a_client_that_leaves_takes_its_passages_out_of_the_queue() -> Non
     assert len(computed) <= 8 + 1
 
 
+async def test_a_question_overtakes_the_passages_of_another_request() -> None:
+    encoder = HashingEncoder()
+    encoder.gate.clear()
+    with running_gateway(encoder=encoder) as gateway:
+        async with GatewayClient(gateway.url, ServiceTokens(gateway.key)) as client:
+            passages = asyncio.create_task(client.embed(["passage"] * 100, lane="passage", tenant_id=None))
+            while not encoder.batches:
+                await asyncio.sleep(0.01)
+            question = asyncio.create_task(client.embed(["question"], lane="query", tenant_id=None))
+            await asyncio.sleep(0.2)
+            encoder.gate.set()
+            await asyncio.gather(question, passages)
+
+    assert encoder.batches[1] == ["question"]
+
+
 def test_the_client_imports_neither_torch_nor_a_web_framework() -> None:
     program = (
         "import sys, inference_gateway.client, inference_gateway.contract;"
