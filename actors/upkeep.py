@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from backend.documents.upkeep import purge_deleted
+from backend.identity.service import purge_sessions
 from db.repositories import audit, idempotency
 from db.unit_of_work import unit_of_work
 from ops.runtime.logging import get_logger
@@ -24,6 +25,7 @@ class Upkeep:
         self._tasks: tuple[tuple[str, float, Callable[[], Awaitable[int]]], ...] = (
             ("audit_sealed", SEAL_SECONDS, _seal),
             ("idempotency_keys_purged", PURGE_SECONDS, idempotency.purge),
+            ("sessions_purged", PURGE_SECONDS, purge_sessions),
             ("documents_purged", PURGE_SECONDS, self._purge_documents),
         )
         self._due_at = {name: 0.0 for name, _, _ in self._tasks}

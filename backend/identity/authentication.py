@@ -50,7 +50,6 @@ SESSION_COOKIE = "lyceum_session"
 SEEN_EVERY_SECONDS = 300
 STANDS = b"1"
 _IDS_BYTES = 48
-_MAC_BYTES = 32
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +70,7 @@ def cookie_name(*, is_https: bool) -> str:
 def session_cookie(session_id: SessionId, user_id: UserId, tenant_id: TenantId) -> str:
     """Return the cookie that stands for a session: its ids and a MAC. It ends when the session's row does."""
     ids = session_id.bytes + user_id.bytes + tenant_id.bytes
-    return base64.urlsafe_b64encode(ids + _mac(ids)).decode()
+    return _encoded(ids + _mac(ids))
 
 
 def identify(*, bearer: str | None = None, cookie: str | None = None) -> Claimed:
@@ -169,16 +168,20 @@ def _identify_token(token: str) -> Claimed:
 
 def _identify_cookie(cookie: str) -> Claimed:
     try:
-        raw = base64.b64decode(cookie, altchars=b"-_", validate=True)
+        raw = base64.b64decode(cookie + "=" * (-len(cookie) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise TokenRefused("The session cookie is not one of ours.") from error
     ids, mac = raw[:_IDS_BYTES], raw[_IDS_BYTES:]
-    if len(raw) != _IDS_BYTES + _MAC_BYTES or not hmac.compare_digest(mac, _mac(ids)):
+    if len(ids) != _IDS_BYTES or not hmac.compare_digest(mac, _mac(ids)) or _encoded(raw) != cookie:
         raise TokenRefused("The session cookie is not one of ours.")
     session_id, user_id, tenant_id = (UUID(bytes=ids[start : start + 16]) for start in (0, 16, 32))
     return Claimed(
         user_id=UserId(user_id), tenant_id=TenantId(tenant_id), session_id=SessionId(session_id), by_cookie=True
     )
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _mac(ids: bytes) -> bytes:

@@ -80,15 +80,17 @@ async def test_unknown_fields_and_wrong_addresses_are_pointed_at(world: World) -
 
 async def test_unknown_and_known_addresses_get_the_same_answer_after_the_same_time(world: World) -> None:
     await register(world)
-    answers, seconds = {}, {}
-    for email in ("new@uni.example", "nobody@uni.example"):
-        await _wrong(world, f"warm-{email}")
+    emails = ("new@uni.example", "nobody@uni.example")
+    answers: dict[str, object] = {}
+    seconds: dict[str, list[float]] = {email: [] for email in emails}
+    for email in emails * 4:  # a fifth would lock
         started = time.perf_counter()
         response = await _wrong(world, email)
-        seconds[email] = time.perf_counter() - started
+        seconds[email].append(time.perf_counter() - started)
         answers[email] = {k: v for k, v in problem(response, 401, "sign-in-failed").items() if k != "request_id"}
-    assert answers["new@uni.example"] == answers["nobody@uni.example"]
-    assert 0.5 < seconds["new@uni.example"] / seconds["nobody@uni.example"] < 2
+    known, unknown = emails
+    assert answers[known] == answers[unknown]
+    assert 0.6 < min(seconds[known]) / min(seconds[unknown]) < 1.7
 
 
 async def _wrong(world: World, email: str) -> httpx.Response:
