@@ -38,7 +38,6 @@ from backend.kit.http import (
 from backend.kit.ratelimit import RateLimits
 from backend.kit.subject import Subject
 from backend.problems import controller as problems
-from backend.problems import respond
 from backend.resources import open_resources
 from backend.search import controller as search
 from backend.server import run_server
@@ -102,7 +101,7 @@ def create_app(
         lifespan=[opened, *_each(domains, "lifespans"), _draining],
         guards=[guard],
         after_exception=[record_refusal],
-        exception_handlers={Exception: respond},
+        exception_handlers={Exception: web.respond_to_anybody},
         dependencies={"subject": Provide(provide_subject, sync_to_thread=False)},
         request_class=LyceumRequest,
         request_max_body_size=MAX_JSON_BYTES,

@@ -29,6 +29,7 @@ __all__ = [
     "get_document",
     "list_documents",
     "passages_in_scope",
+    "readable_titles",
     "reingest",
     "rename_document",
     "upload",
@@ -150,6 +151,15 @@ async def get_document(subject: Subject, document_id: UUID) -> DocumentView:
     opened = await open_document(subject, document_id)
     versions = await documents.versions([document_id])
     return document_view(opened.row, versions, all_versions=opened.writable, locale=subject.locale)
+
+
+async def readable_titles(subject: Subject, document_ids: list[UUID]) -> dict[UUID, str]:
+    """Return the titles of those documents that the subject may read, e.g. to name what jobs are about."""
+    return {
+        row.id: row.title
+        for row in await documents.many(document_ids, subject.tenant_id)
+        if subject.can(READ, CourseRef(*_place(row.course_id, row.faculty_id)))
+    }
 
 
 async def rename_document(subject: Subject, document_id: UUID, patch: DocumentPatch) -> DocumentView:

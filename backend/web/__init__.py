@@ -5,10 +5,10 @@ of the page. Only the session cookie is made here (`sign_in`).
 """
 
 from backend.web import academics, account, audit, chat, courses, documents, jobs, people, sign_in
-from backend.web.failures import pages
+from backend.web.failures import pages, respond_to_anybody
 
 _GROUPS = (sign_in, account, courses, documents, chat, jobs, people, academics, audit)
 
 controllers = [pages(*(handler for group in _GROUPS for handler in group.handlers))]
 
-__all__ = ["controllers"]
+__all__ = ["controllers", "respond_to_anybody"]

@@ -6,6 +6,7 @@ from typing import Final
 
 from markupsafe import Markup
 
+_UNITS: Final = ("B", "KB", "MB", "GB")
 _KINDS: Final = {
     "application/pdf": "PDF",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "DOCX",
@@ -28,15 +29,12 @@ _SYSTEMS: Final = (
 
 
 def size(size_bytes: int) -> str:
-    """Return a file size as people read it, e.g. ``1.4 MB``."""
-    if size_bytes < 1000:
+    """Return a file size as file managers show it: units of 1024, e.g. ``1.4 MB``."""
+    if size_bytes < 1024:
         return f"{size_bytes} B"
-    value = float(size_bytes)
-    for unit in ("kB", "MB", "GB"):
-        value /= 1000
-        if value < 999.5 or unit == "GB":
-            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
-    raise AssertionError("unreachable")
+    power = 1 if size_bytes < 1000 * 1024 else 2 if size_bytes < 1000 * 1024**2 else 3
+    value = size_bytes / 1024**power
+    return f"{value:.{1 if value < 10 else 0}f} {_UNITS[power]}"
 
 
 def moment(value: datetime | None) -> Markup:

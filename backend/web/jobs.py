@@ -6,6 +6,7 @@ import msgspec
 from litestar import Response, get
 from litestar.params import FromPath, QueryParameter
 
+from backend.documents.service import readable_titles
 from backend.jobs import service
 from backend.jobs.schemas import JobEvent
 from backend.jobs.service import JobFilter
@@ -45,6 +46,7 @@ async def jobs_page(
         next_cursor=page.next_cursor,
         wanted=wanted,
         states=STATES,
+        titles=await readable_titles(subject, [job.subject_id for job in page.items if job.subject_id]),
         all_of_tenant=subject.can(service.READ_ALL),
         is_first_page=cursor is None,
     )
@@ -65,7 +67,7 @@ async def job_page(request: PageRequest, subject: CurrentSubject, job_id: FromPa
         may_cancel=not is_over
         and not job.cancel_requested
         and (job.user_id == subject.user_id or subject.can(service.WRITE_ALL)),
-        about_document=job.kind.startswith("documents.") and job.subject_id is not None,
+        title=(await readable_titles(subject, [job.subject_id])).get(job.subject_id) if job.subject_id else None,
     )
 
 

@@ -93,6 +93,16 @@ async def get(document_id: UUID, tenant_id: UUID, *, lock: bool = False) -> Docu
     )
 
 
+async def many(document_ids: list[UUID], tenant_id: UUID) -> list[DocumentRow]:
+    """Return those that are live, in no order."""
+    return await query.fetch(
+        DocumentRow,
+        f"SELECT {_DOCUMENT} {_LIVE} WHERE d.id = ANY($1) AND d.tenant_id = $2 AND d.deleted_at IS NULL",
+        document_ids,
+        tenant_id,
+    )
+
+
 async def page(
     course_id: UUID, tenant_id: UUID, *, only_served: bool, before_id: UUID | None, limit: int
 ) -> list[DocumentRow]:

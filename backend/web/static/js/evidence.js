@@ -36,7 +36,7 @@ export async function showEvidence(citation, from) {
 }
 
 function fill({ title, page, quote, document_id, char_start, char_end, withdrawn }) {
-  part("h2").textContent = title;
+  part("#evidence-title").textContent = title;
   part(".place").textContent = page === null ? "" : t("client.page", { page });
   part(".quote").textContent = quote ?? "";
   part(".quote").hidden = !quote;

@@ -13,7 +13,7 @@ export async function markSpan(sheet, { documentId, version, page, start, end },
   const layer = document.createElementNS(SVG, "svg");
   layer.setAttribute("viewBox", "0 0 1 1");
   layer.setAttribute("preserveAspectRatio", "none");
-  layer.setAttribute("class", "marks");
+  layer.setAttribute("class", "page-marks");
   layer.setAttribute("aria-hidden", "true");
   for (const box of boxes) {
     const mark = document.createElementNS(SVG, "rect");

@@ -11,10 +11,11 @@ let asked = 0;
 
 function resultItem(result) {
   const item = document.getElementById("result").content.cloneNode(true).firstElementChild;
-  item.querySelector("h2").textContent = result.title;
+  item.querySelector(".title").textContent = result.title;
   item.querySelector(".score").textContent = t("client.score", { score: result.score.toFixed(3) });
-  const place = [result.page === null ? "" : t("client.page", { page: result.page }), result.heading];
-  item.querySelector(".place").textContent = place.filter(Boolean).join(" · ");
+  const page = result.page === null ? "" : t("client.page", { page: result.page });
+  item.querySelector(".place").textContent = page && result.heading ? `${page} · ` : page;
+  item.querySelector(".heading").textContent = result.heading;
   item.querySelector("blockquote").textContent = result.text;
   const opener = item.querySelector(".open");
   opener.addEventListener("click", () => showEvidence({ ...result, quote: null }, opener));
