@@ -1,12 +1,17 @@
 """Documents over HTTP, with worker and clock at work."""
 
 import hashlib
+import time
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from tests.integration.documents.conftest import Site
 from tests.integration.documents.test_ingestion import MARKDOWN
+
+DATA = Path(__file__).parents[2] / "data" / "documents"
 
 
 def test_upload_to_ready_and_everything_a_reader_gets(site: Site) -> None:
@@ -169,3 +174,50 @@ def test_names_that_strangers_choose(site: Site) -> None:
         disposition = site["lecturer"].get(f"/documents/{accepted['id']}/file").headers["content-disposition"]
         assert disposition.isascii()
         assert "\u202e" not in document["title"]
+
+
+def test_pages_of_a_pdf_and_where_a_passage_stands(site: Site) -> None:
+    document = site.ready((DATA / "cheatsheet-deep-learning-ar.pdf").read_bytes(), "ملخص.pdf")
+    assert document["pages"] > 1
+    assert document["languages"] == ["ar"]
+    assert document["passages_without_dense"] == document["passages"]
+    here, student = f"/documents/{document['id']}", site["student"]
+    chunk = student.get(f"{here}/chunks", params={"limit": 5}).json()["items"][2]
+    span = {"char_start": chunk["char_start"], "char_end": chunk["char_end"]}
+
+    boxes = student.get(f"{here}/pages/{chunk['page']}/boxes", params=span).json()["boxes"]
+    assert boxes
+    assert all(0 <= box["left"] < box["right"] <= 1 and 0 <= box["top"] < box["bottom"] <= 1 for box in boxes)
+    image = student.get(f"{here}/pages/{chunk['page']}/image", params={"width": 500})
+    assert (image.status_code, image.headers["content-type"]) == (200, "image/png")
+    assert image.content.startswith(b"\x89PNG")
+    assert int.from_bytes(image.content[16:20], "big") == 800
+    started = time.perf_counter()
+    assert student.get(f"{here}/pages/{chunk['page']}/image", params={"width": 700}).content == image.content
+    assert time.perf_counter() - started < 0.2  # kept
+
+    assert student.get(f"{here}/pages/{document['pages'] + 1}/image").status_code == 404
+    assert student.get(f"{here}/pages/0/image").status_code in (400, 404)
+    assert student.get(f"{here}/pages/1/boxes", params={"char_start": 9, "char_end": 3}).status_code == 400
+    assert site["idle"].get(f"{here}/pages/1/image").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("r6-user-password.pdf", "encrypted"),
+        ("truncated.pdf", "unreadable"),
+        ("empty.txt", "empty"),
+        ("scan-ar-deep-learning-p1.pdf", "no-text"),
+        ("not-a-pdf.pdf", "type-mismatch"),
+    ],
+)
+def test_files_that_cannot_be_read_say_why(site: Site, name: str, expected: str) -> None:
+    accepted = site.upload((DATA / name).read_bytes(), name)
+    assert accepted.status_code == 202
+    document = site.ended(accepted.json()["id"])
+    assert (document["state"], document["failure"]["type"]) == ("failed", expected)
+    assert document["failure"]["detail"].endswith(".")
+    job = site["lecturer"].get(f"/jobs/{accepted.json()['job_id']}").json()
+    assert (job["state"], job["attempts"], job["error"]["type"]) == ("dead", 1, expected)
+    assert site["student"].get(f"/documents/{accepted.json()['id']}").status_code == 404
