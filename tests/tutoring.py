@@ -177,3 +177,9 @@ def replicas(
         settings = settings_for(folder, database, redis_url, broker_url, vectors_url, gateway)
         school = asyncio.run(open_school(settings, folder))
         yield Replicas(school, folder, fake, writing, quoting, stack)
+
+
+def process_settings(school: School, **others: str) -> dict[str, Any]:
+    """What `tests.api.running` needs beside the addresses of database and Redis to be a process of this school."""
+    kept = ("data_dir", "signing_key", "master_key", "service_key", "qdrant_url", "gateway_url", "object_store_url")
+    return {name: getattr(school.settings, name) for name in kept} | others

@@ -19,6 +19,9 @@ from rag.passages import ScopedPassage
 from rag.retrieve import RetrievedPassage
 
 SMOOTHING = 0.3
+SMALLEST_COLLECTION = 12
+"""Fewer passages are counted as this many: where only one was found, a term it lacks says little."""
+_ASKING = frozenset({"mani", "much"})
 _WORD = re.compile(r"\S+")
 _MAX_WINDOW_WORDS = 60
 assert _MAX_WINDOW_WORDS <= MAX_WORDS
@@ -46,12 +49,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 class TermWeights:
     """How much each term of a question tells, and what share of it a set of terms covers."""
 
-    def __init__(self, question_terms: frozenset[str], evidence: Sequence[Evidence]) -> None:
-        count = len(evidence)
-        frequency = Counter(term for item in evidence for term in item.terms & question_terms)
+    def __init__(self, terms: frozenset[str], evidence: Sequence[Evidence]) -> None:
+        count = max(len(evidence), SMALLEST_COLLECTION)
+        frequency = Counter(term for item in evidence for term in item.terms & terms)
         self._weights = {
-            term: math.log(1 + (count - frequency[term] + 0.5) / (frequency[term] + 0.5)) + SMOOTHING
-            for term in question_terms
+            term: math.log(1 + (count - frequency[term] + 0.5) / (frequency[term] + 0.5)) + SMOOTHING for term in terms
         }
         self._total = sum(self._weights.values()) or 1.0
 
@@ -64,7 +66,12 @@ class TermWeights:
         return self._weights.get(term, 0.0)
 
 
-def gather(retrieved: Sequence[RetrievedPassage], question_terms: frozenset[str]) -> list[Evidence]:
+def question_terms(question: str, language: str) -> frozenset[str]:
+    """Return the terms an answer should hold; "how many" asks for a number, not for the word "many"."""
+    return frozenset(analyse(question, language)) - _ASKING
+
+
+def gather(retrieved: Sequence[RetrievedPassage], terms: frozenset[str]) -> list[Evidence]:
     """Cut the passages into sentences; a passage whose text came before, from another course, is left out."""
     evidence: list[Evidence] = []
     seen: set[str] = set()
@@ -72,14 +79,14 @@ def gather(retrieved: Sequence[RetrievedPassage], question_terms: frozenset[str]
         if item.passage.text in seen:
             continue
         seen.add(item.passage.text)
-        evidence.append(_weigh(item, len(evidence), question_terms))
+        evidence.append(_weigh(item, len(evidence), terms))
     return evidence
 
 
-def _weigh(item: RetrievedPassage, rank: int, question_terms: frozenset[str]) -> Evidence:
+def _weigh(item: RetrievedPassage, rank: int, terms: frozenset[str]) -> Evidence:
     text, language = item.passage.text, item.passage.language
     cut = tuple(
-        _sentence(text, _window(text, span, language, question_terms), language)
+        _sentence(text, _window(text, span, language, terms), language)
         for span in sentences(text, language)
         if not is_order(text[span.start : span.end])
     )
@@ -97,12 +104,12 @@ def _sentence(text: str, span: Span, language: str) -> Sentence:
     return Sentence(span, frozenset(analyse(piece, language)), len(piece.split()), bool(numbers(piece)))
 
 
-def _window(text: str, span: Span, language: str, question_terms: frozenset[str]) -> Span:
+def _window(text: str, span: Span, language: str, terms: frozenset[str]) -> Span:
     """Return the span itself; of one too long to quote, the run of words with the question's terms in its middle."""
     words = list(_WORD.finditer(text, span.start, span.end))
     if len(words) <= _MAX_WINDOW_WORDS:
         return span
-    meets = [not question_terms.isdisjoint(analyse(word.group(), language)) for word in words]
+    meets = [not terms.isdisjoint(analyse(word.group(), language)) for word in words]
     counts = [sum(meets[i : i + _MAX_WINDOW_WORDS]) for i in range(len(words) - _MAX_WINDOW_WORDS + 1)]
     best = [i for i, count in enumerate(counts) if count == max(counts)]
     first = best[len(best) // 2]

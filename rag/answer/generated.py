@@ -10,12 +10,11 @@ from inference_gateway.contract import ChatDelta, ChatRequest, GatewayError
 from ops.runtime.ids import TenantId, UserId
 from rag.answer.check import CitationList, check
 from rag.answer.contract import Outcome, Part, Verdict
-from rag.answer.evidence import Evidence, gather
+from rag.answer.evidence import Evidence, gather, question_terms
 from rag.answer.notices import notice
 from rag.answer.prompt import NOT_IN_MATERIAL, PROMPT_VERSION, build_prompt
 from rag.answer.quoting import quote
 from rag.answer.sentences import SentenceStream
-from rag.language import analyse
 from rag.retrieve import Retrieval
 
 MAX_PASSAGES = 8
@@ -91,7 +90,7 @@ class _Generation:
         self._generator = generator
         self._evidence: list[Evidence] = gather(
             retrieval.passages[:MAX_PASSAGES],
-            frozenset(analyse(question.searched or question.text, retrieval.language)),
+            question_terms(question.searched or question.text, retrieval.language),
         )
         self._citations = CitationList()
         self._raw = ""

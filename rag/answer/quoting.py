@@ -7,11 +7,11 @@ from typing import NamedTuple
 import msgspec
 
 from rag.answer.contract import MAX_QUOTE_SENTENCES, MAX_SENTENCES, MAX_WORDS, Citation, Outcome, Part, Verdict
-from rag.answer.evidence import Evidence, Sentence, TermWeights, gather
+from rag.answer.evidence import Evidence, Sentence, TermWeights, gather, question_terms
 from rag.answer.notices import notice
 from rag.answer.relevance import is_relevant
 from rag.answer.sentences import flat
-from rag.language import Span, analyse
+from rag.language import Span
 from rag.passages import ScopedPassage
 from rag.retrieve import RetrievedPassage
 
@@ -56,7 +56,7 @@ def quote(question: str, language: str, retrieved: Sequence[RetrievedPassage], m
     Args:
         model: sha256 of the weights that made the passages' similarities.
     """
-    terms = frozenset(analyse(question, language))
+    terms = question_terms(question, language)
     evidence = gather(retrieved, terms)
     weights = TermWeights(terms, evidence)
     own = [item for item in evidence if item.passage.language == language]

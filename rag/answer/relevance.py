@@ -7,9 +7,11 @@ cosines lie elsewhere.
 
 from collections.abc import Sequence
 
-from rag.answer.evidence import Evidence, TermWeights
+from rag.answer.evidence import SMALLEST_COLLECTION, Evidence, TermWeights
 
 PASSAGE_COVERAGE = 0.38
+FEW_PASSAGES_RELIEF = 0.06
+"""Among few passages fewer hold a question's words by chance."""
 SENTENCE_COVERAGE_AND_SIMILARITY = {
     # all-MiniLM-L6-v2
     "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db": 0.78,
@@ -22,9 +24,10 @@ def is_relevant(evidence: Sequence[Evidence], weights: TermWeights, model: str) 
     Args:
         model: sha256 of the weights that made the similarities.
     """
+    relief = FEW_PASSAGES_RELIEF if len(evidence) < SMALLEST_COLLECTION else 0.0
     floor = SENTENCE_COVERAGE_AND_SIMILARITY.get(model)
     similar = [item.similarity for item in evidence if item.similarity is not None]
     if floor is not None and similar:
         covered = max((weights.coverage(s.terms) for item in evidence for s in item.sentences), default=0.0)
-        return covered + max(similar) >= floor
-    return max((weights.coverage(item.terms) for item in evidence), default=0.0) >= PASSAGE_COVERAGE
+        return covered + max(similar) >= floor - relief
+    return max((weights.coverage(item.terms) for item in evidence), default=0.0) >= PASSAGE_COVERAGE - relief
