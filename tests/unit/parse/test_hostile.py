@@ -44,16 +44,16 @@ def _append_stream(archive: zipfile.ZipFile, name: str, chunks: Iterable[bytes])
 async def test_two_gibibytes_of_zeros(tmp_path: Path, original: Path) -> None:
     path = tmp_path / original.name
     path.write_bytes(original.read_bytes())
-    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         _append_stream(archive, "word/media/x.bin", (bytes(MIB) for _ in range(2048)))
-    assert path.stat().st_size < 4 * MIB
+    assert path.stat().st_size < 16 * MIB
     assert await failure_type(path, original.name) == "bomb"
 
 
 async def test_two_gibibytes_of_one_letter_in_the_text(tmp_path: Path) -> None:
     path = tmp_path / "a.docx"
     head, tail = b"<w:document xmlns:w='w'><w:body><w:p><w:r><w:t>", b"</w:t></w:r></w:p></w:body></w:document>"
-    with zipfile.ZipFile(DOCX) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(DOCX) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for info in source.infolist():
             if info.filename != "word/document.xml":
                 archive.writestr(info.filename, source.read(info))
@@ -150,9 +150,9 @@ async def test_external_relationships_are_not_followed(tmp_path: Path) -> None:
 
 
 async def test_flate_bomb_in_a_pdf(tmp_path: Path) -> None:
-    """One page whose content unpacks, through two filters, to 4 GiB."""
-    compressor = zlib.compressobj(9)
-    once = b"".join(compressor.compress(b" " * MIB) for _ in range(4096)) + compressor.flush()
+    """One page whose content unpacks, through two filters, to 2 GiB."""
+    compressor = zlib.compressobj(1)
+    once = b"".join(compressor.compress(b" " * MIB) for _ in range(2048)) + compressor.flush()
     twice = zlib.compress(once, 9)
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -163,7 +163,7 @@ async def test_flate_bomb_in_a_pdf(tmp_path: Path) -> None:
     path = tmp_path / "a.pdf"
     path.write_bytes(pdf_file(objects))
     assert path.stat().st_size < MIB
-    assert await failure_type(path, "a.pdf") in ("bomb", "timeout", "empty")
+    assert await failure_type(path, "a.pdf") == "bomb"
 
 
 async def test_page_tree_that_bites_its_tail(tmp_path: Path) -> None:

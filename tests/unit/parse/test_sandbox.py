@@ -24,6 +24,10 @@ import json, os, socket, sys
 sys.path.insert(0, sys.argv[1])
 from rag.parse.confine import confine
 from rag.parse.contract import ParseLimits
+if sys.argv[2] == "ordinary" and os.geteuid() == 0:
+    os.setgroups([])
+    os.setresgid(65533, 65533, 65533)
+    os.setresuid(65533, 65533, 65533)
 walls = confine(ParseLimits(memory_bytes=512 << 20), readable=("/usr/share/fonts",))
 
 def attempt(act):
@@ -52,11 +56,14 @@ print(json.dumps({"walls": walls, "results": results, "uid": os.geteuid(), "nice
 """
 
 
-@pytest.fixture(scope="module")
-def inside() -> dict[str, Any]:
-    """What a child behind the walls found it could do."""
+@pytest.fixture(scope="module", params=["as started", "ordinary"])
+def inside(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What a child behind the walls found it could do, started as whoever runs the tests and as an ordinary user."""
     done = subprocess.run(
-        [sys.executable, "-I", "-c", textwrap.dedent(ATTEMPTS), str(ROOT)], capture_output=True, text=True, check=True
+        [sys.executable, "-I", "-c", textwrap.dedent(ATTEMPTS), str(ROOT), request.param],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     found: dict[str, Any] = json.loads(done.stdout)
     return found
