@@ -132,7 +132,7 @@ async def claim(job_id: UUID, worker_id: UUID, lease_seconds: float) -> Claim | 
                       expires_at <= now() AS expired, request_id, traceparent
                FROM jobs WHERE id = $1 AND state IN ('queued', 'waiting') AND (retry_at IS NULL OR retry_at <= now())
                  AND cancel_requested_at IS NULL
-               FOR UPDATE SKIP LOCKED""",
+               FOR UPDATE""",  # not SKIP LOCKED: whoever pushed the job may be noting so, and its message comes once
             job_id,
         )
         if row is None or row.expired or row.attempt >= row.max_attempts:
