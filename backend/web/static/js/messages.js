@@ -20,8 +20,9 @@ export function t(key, values = {}) {
 
 export const has = (key) => key in messages;
 
-const moments = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "short" });
-const days = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeZone: "UTC" });
+const DAY = { day: "numeric", month: locale === "ar" ? "long" : "short", year: "numeric" };
+const moments = new Intl.DateTimeFormat(tag, { ...DAY, hour: "numeric", minute: "2-digit" });
+const days = new Intl.DateTimeFormat(tag, { ...DAY, timeZone: "UTC" });
 
 /** Write the times below `root` in the reader's language and zone. */
 export function localiseTimes(root) {
