@@ -12,23 +12,28 @@ from actors.broker import Consumer
 from actors.crash import crash_hook
 from actors.families import REGISTRY
 from actors.runner import Runner
-from actors.tools import open_tools
+from actors.tools import Tools, open_tools
+from backend.documents.reindexing import keep_index
 from db.dispatch import close_dispatch, open_dispatch
 from db.engine import close_database, open_database
 from db.errors import DatabaseError
 from db.jobs import QUEUES
 from db.repositories import workers
 from db.session import WORKER_LOCK_CLASS, SessionLock
+from inference_gateway.contract import GatewayError
 from ops.runtime.ids import new_id
 from ops.runtime.logging import configure_logging, get_logger
 from ops.runtime.ready import announce_ready
 from ops.runtime.settings import Settings
 from ops.runtime.telemetry import configure_telemetry, shutdown_telemetry
+from rag.store import VectorStoreError
 
 log = get_logger(__name__)
 
 THREADS = 8
 HEARTBEAT_SECONDS = 5.0
+INDEX_CHECK_SECONDS = 300.0
+INDEX_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 5.0
 STOP_SECONDS = 10.0
 
@@ -53,14 +58,18 @@ async def _work(settings: Settings, queues: list[str], threads: int) -> None:
         stack.push_async_callback(close_database)
         open_dispatch(settings.broker_url)
         stack.callback(close_dispatch)
-        runner = Runner(worker_id, await stack.enter_async_context(open_tools(settings)), crash_hook(settings.env))
+        tools = await stack.enter_async_context(open_tools(settings))
+        runner = Runner(worker_id, tools, crash_hook(settings.env))
         lock_key = await workers.add_worker(worker_id, socket.gethostname(), os.getpid(), queues)
         lock = await stack.enter_async_context(SessionLock(settings.direct_database_url, WORKER_LOCK_CLASS, lock_key))
         consumer = Consumer(settings.broker_url, list(REGISTRY.values()), set(queues), threads, runner.run)
         consumer.start()
         log.info("worker_started", queues=queues, threads=threads)
         announce_ready()
+        upkeep = asyncio.create_task(_keep_index(tools)) if "ingest" in queues else None
         await _stay_alive(worker_id, lock, stop)
+        if upkeep is not None:
+            upkeep.cancel()
         await _drain(runner, consumer)
         await workers.stop_worker(worker_id)
         log.info("worker_stopped")
@@ -76,6 +85,19 @@ async def _stay_alive(worker_id: UUID, lock: SessionLock, stop: asyncio.Event) -
         except DatabaseError as error:
             log.warning("heartbeat_failed", error=type(error).__name__)
         await _wait(stop, HEARTBEAT_SECONDS)
+
+
+async def _keep_index(tools: Tools) -> None:
+    """See that everything served can be found with the present embedder, now and every few minutes."""
+    while True:
+        try:
+            if documents := await keep_index(tools):
+                log.warning("index_incomplete", documents=documents)
+            pause = INDEX_CHECK_SECONDS
+        except (GatewayError, VectorStoreError, DatabaseError) as error:
+            log.info("index_not_checked", error=type(error).__name__)
+            pause = INDEX_RETRY_SECONDS
+        await asyncio.sleep(pause)
 
 
 async def _drain(runner: Runner, consumer: Consumer) -> None:

@@ -12,7 +12,6 @@ from uuid import UUID
 import msgspec
 
 from ops.runtime.objects import ObjectMissing, ObjectStore, derived_key, original_key
-from rag.chunk import CHUNKER_VERSION
 from rag.parse import PARSER_VERSION, ParsedDocument
 
 _VECTORS = msgspec.msgpack.Decoder(list[bytes])
@@ -45,18 +44,18 @@ class Artefacts:
         """Keep the parsed document."""
         await self._put(f"parsed-{PARSER_VERSION}-{self._kind}", msgspec.msgpack.encode(document))
 
-    async def vectors(self, model: str, batch: int) -> "list[array[float]] | None":
+    async def vectors(self, model: str, texts: Sequence[str]) -> "list[array[float]] | None":
         """Return the vectors of one batch of passages, as float32, or None when they were not made."""
-        raw = await self._get(self._vectors_name(model, batch))
+        raw = await self._get(_vectors_name(model, texts))
         try:
             return None if raw is None else [array("f", vector) for vector in _VECTORS.decode(raw)]
         except (msgspec.MsgspecError, ValueError):
             return None
 
-    async def put_vectors(self, model: str, batch: int, vectors: "Sequence[array[float]]") -> None:
+    async def put_vectors(self, model: str, texts: Sequence[str], vectors: "Sequence[array[float]]") -> None:
         """Keep the vectors of one batch."""
         raw = msgspec.msgpack.encode([vector.tobytes() for vector in vectors])
-        await self._put(self._vectors_name(model, batch), raw)
+        await self._put(_vectors_name(model, texts), raw)
 
     async def page_image(self, page: int, width: int) -> bytes | None:
         """Return a page's image, or None when it was not made."""
@@ -66,10 +65,6 @@ class Artefacts:
         """Keep a page's image."""
         await self._put(f"page-{page}-{width}.png", png)
 
-    def _vectors_name(self, model: str, batch: int) -> str:
-        made_by = hashlib.sha256(f"{model}/{PARSER_VERSION}/{CHUNKER_VERSION}/{self._kind}".encode()).hexdigest()[:16]
-        return f"vectors-{made_by}-{batch}"
-
     async def _get(self, name: str) -> bytes | None:
         try:
             return await self._objects.get(derived_key(self._tenant_id, self._sha256, name))
@@ -78,3 +73,8 @@ class Artefacts:
 
     async def _put(self, name: str, data: bytes) -> None:
         await self._objects.put(derived_key(self._tenant_id, self._sha256, name), data)
+
+
+def _vectors_name(model: str, texts: Sequence[str]) -> str:
+    made_of = hashlib.sha256(msgspec.msgpack.encode([model, *texts])).hexdigest()[:32]
+    return f"vectors-{made_of}"

@@ -35,6 +35,11 @@ class Embedding(msgspec.Struct, frozen=True, kw_only=True):
         return "*" in self.languages or language in self.languages
 
 
+def model_name(info: ModelInfo) -> str:
+    """Name the embedder so that two sets of weights never share a name."""
+    return f"{info.embedder}@{info.revision[:16]}"
+
+
 async def embed_passages(
     rows: list[PassageRow],
     info: ModelInfo,
@@ -51,23 +56,24 @@ async def embed_passages(
     Raises:
         GatewayError: the gateway did not answer for a minute.
     """
-    model = f"{info.embedder}@{info.revision[:16]}"
+    model = model_name(info)
     known = sorted((row for row in rows if info.knows(row.language)), key=lambda row: (len(row.text), row.ordinal))
     batches = [known[start : start + BATCH_PASSAGES] for start in range(0, len(known), BATCH_PASSAGES)]
     vectors: dict[int, array[float]] = {}
     places = asyncio.Semaphore(BATCHES_IN_FLIGHT)
     await on_progress(0, len(known))
 
-    async def run(number: int, batch: list[PassageRow]) -> None:
+    async def run(batch: list[PassageRow]) -> None:
         async with places:
-            made = await artefacts.vectors(model, number)
-            if made is None or len(made) != len(batch):
-                made = await _embed(gateway, [row.text for row in batch], tenant_id)
-                await artefacts.put_vectors(model, number, made)
+            texts = [row.text for row in batch]
+            made = await artefacts.vectors(model, texts)
+            if made is None:
+                made = await _embed(gateway, texts, tenant_id)
+                await artefacts.put_vectors(model, texts, made)
         vectors.update((row.ordinal, vector) for row, vector in zip(batch, made, strict=True))
         await on_progress(len(vectors), len(known))
 
-    await _all(run(number, batch) for number, batch in enumerate(batches))
+    await _all(run(batch) for batch in batches)
     return Embedding(model=model, dimensions=info.dimensions, languages=info.languages, vectors=vectors)
 
 

@@ -5,7 +5,6 @@ version and place, and nothing is visible before one transaction makes the versi
 """
 
 import asyncio
-from array import array
 from uuid import UUID
 
 from backend.documents.access import WRITE
@@ -13,6 +12,7 @@ from backend.documents.artefacts import Artefacts
 from backend.documents.embedding import Embedding, embed_passages
 from backend.documents.jobs import PRUNE, IngestArgs, PruneArgs
 from backend.documents.local_copy import local_copy
+from backend.documents.points import INDEX_BATCH, passage_points
 from backend.documents.schemas import State
 from backend.documents.tools import DocumentTools
 from backend.jobs.attempt import Attempt, Job
@@ -25,14 +25,10 @@ from db.unit_of_work import UnitOfWork, unit_of_work
 from ops.runtime.ids import CourseId, DocumentId, FacultyId
 from ops.runtime.logging import get_logger
 from rag.chunk import chunk
-from rag.language import analyse
 from rag.parse import ParsedDocument, ParseFailure, ParseLimits, parse_document
-from rag.store import PassagePoint, document_vector, passage_point_id
+from rag.store import passage_point_id
 
 log = get_logger(__name__)
-
-INDEX_BATCH = 128
-"""Points per request: the vector server answers searches between them."""
 
 
 class CourseChanged(Exception):
@@ -126,7 +122,7 @@ class _Ingestion:
         for start in range(0, len(rows), INDEX_BATCH):
             await self._report("indexing", start, len(rows))
             batch = rows[start : start + INDEX_BATCH]
-            points = await asyncio.to_thread(_points, self._row, batch, embedding.vectors)
+            points = await asyncio.to_thread(passage_points, self._row, batch, embedding.vectors)
             await self._tools.vectors.upsert(points)
         await self._report("indexing", len(rows), len(rows))
         self._attempt.end("indexing")
@@ -173,24 +169,6 @@ def _passage_rows(parsed: ParsedDocument, document_id: UUID, version: int) -> li
             has_dense=False,
         )
         for passage in chunk(parsed)
-    ]
-
-
-def _points(row: WorkRow, batch: list[PassageRow], vectors: "dict[int, array[float]]") -> list[PassagePoint]:
-    return [
-        PassagePoint(
-            passage_id=passage.id,
-            tenant_id=row.tenant_id,
-            faculty_id=row.faculty_id,
-            semester_id=row.semester_id,
-            course_id=row.course_id,
-            document_id=row.document_id,
-            version=row.version,
-            language=passage.language,
-            dense=vectors.get(passage.ordinal),
-            sparse=document_vector(analyse(passage.text, passage.language)),
-        )
-        for passage in batch
     ]
 
 

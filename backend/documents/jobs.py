@@ -25,6 +25,13 @@ class PruneArgs(msgspec.Struct, frozen=True, kw_only=True):
     document_id: DocumentId
 
 
+class ReindexArgs(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose points to make anew, and for which embedder."""
+
+    document_id: DocumentId
+    model: str
+
+
 INGEST: Final = JobKind(
     name="documents.ingest",
     args=IngestArgs,
@@ -47,4 +54,16 @@ PRUNE: Final = JobKind(
     max_age_seconds=7 * DAY,
     concurrency_per_tenant=4,
     dedupe_key=lambda _: None,  # one that runs may have looked already: each change needs a look of its own
+)
+
+REINDEX: Final = JobKind(
+    name="documents.reindex",
+    args=ReindexArgs,
+    queue="ingest",
+    priority=15,
+    retry=RetrySchedule((2.0, 10.0, 30.0, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR)),
+    time_limit_seconds=2 * HOUR,
+    max_age_seconds=2 * DAY,
+    concurrency_per_tenant=2,
+    dedupe_key=lambda args: f"{args.document_id}/{args.model}",
 )

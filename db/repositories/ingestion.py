@@ -43,6 +43,20 @@ class PruneRow(msgspec.Struct, frozen=True, kw_only=True):
     serving_version: int | None
 
 
+class ServedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that readers find, and how many points it has to have."""
+
+    tenant_id: UUID
+    document_id: UUID
+    embedding_model: str
+    passage_count: int
+
+
+_SERVED = """FROM documents d JOIN courses c ON c.id = d.course_id AND c.deleted_at IS NULL
+             JOIN document_versions v ON v.document_id = d.id AND v.version = d.serving_version
+             WHERE d.deleted_at IS NULL"""
+
+
 class PlaceRow(msgspec.Struct, frozen=True, kw_only=True):
     """Where a course belongs."""
 
@@ -100,20 +114,12 @@ async def serve(uow: UnitOfWork, row: WorkRow, facts: ReadyFacts) -> int | None:
 
     None means that the document was deleted, or its course deleted or moved since `row` was read: nothing may be committed.
     """
-    del uow  # proof that a transaction is open
     previous = await query.fetch_one(
         PruneRow,
         "SELECT deleted_at IS NOT NULL AS deleted, serving_version FROM documents WHERE id = $1 FOR UPDATE",
         row.document_id,
     )
-    moved = await query.execute(
-        """UPDATE courses SET document_set_version = document_set_version + 1
-           WHERE id = $1 AND faculty_id = $2 AND semester_id = $3 AND deleted_at IS NULL""",
-        row.course_id,
-        row.faculty_id,
-        row.semester_id,
-    )
-    if previous is None or previous.deleted or not moved:
+    if previous is None or previous.deleted or not await change_document_set(uow, row):
         return None
     await query.execute(
         "UPDATE documents SET serving_version = greatest(serving_version, $2), updated_at = now() WHERE id = $1",
@@ -124,13 +130,22 @@ async def serve(uow: UnitOfWork, row: WorkRow, facts: ReadyFacts) -> int | None:
     return previous.serving_version or 0
 
 
-async def _mark_ready(row: WorkRow, facts: ReadyFacts) -> None:
-    await query.execute(
-        "UPDATE passages SET has_dense = language = ANY($3) WHERE document_id = $1 AND version = $2",
-        row.document_id,
-        row.version,
-        facts.dense_languages,
+async def change_document_set(uow: UnitOfWork, row: WorkRow) -> bool:
+    """Make cached results over the course stale; False when it was deleted or moved since `row` was read."""
+    del uow  # proof that a transaction is open
+    return bool(
+        await query.execute(
+            """UPDATE courses SET document_set_version = document_set_version + 1
+               WHERE id = $1 AND faculty_id = $2 AND semester_id = $3 AND deleted_at IS NULL""",
+            row.course_id,
+            row.faculty_id,
+            row.semester_id,
+        )
     )
+
+
+async def _mark_ready(row: WorkRow, facts: ReadyFacts) -> None:
+    await _mark_dense(row, facts.dense_languages)
     await query.execute(
         """UPDATE document_versions SET state = 'ready', ready_at = now(), updated_at = now(), items_done = $5, items_total = $5,
                   page_count = $3, char_count = $4, passage_count = $5, dense_count = $6, languages = $7,
@@ -180,4 +195,41 @@ async def delete_failed_passages(uow: UnitOfWork, document_id: UUID, passage_ids
              AND p.id = ANY($2)""",
         document_id,
         passage_ids,
+    )
+
+
+async def served_versions() -> list[ServedRow]:
+    """Return what readers of all tenants can find now, and the embedder of its vectors."""
+    return await query.fetch(
+        ServedRow,
+        f"SELECT d.tenant_id, d.id AS document_id, v.embedding_model, v.passage_count {_SERVED} ORDER BY d.id",
+    )
+
+
+async def served_version(document_id: UUID) -> int | None:
+    """Return the version of a live document that readers see."""
+    found: int | None = await query.fetch_value(f"SELECT v.version {_SERVED} AND d.id = $1", document_id)
+    return found
+
+
+async def set_model(uow: UnitOfWork, row: WorkRow, model: str, dense_languages: list[str], dense_count: int) -> None:
+    """Record which embedder made the version's vectors."""
+    del uow  # proof that a transaction is open
+    await _mark_dense(row, dense_languages)
+    await query.execute(
+        """UPDATE document_versions SET embedding_model = $3, dense_count = $4, updated_at = now()
+           WHERE document_id = $1 AND version = $2""",
+        row.document_id,
+        row.version,
+        model,
+        dense_count,
+    )
+
+
+async def _mark_dense(row: WorkRow, dense_languages: list[str]) -> None:
+    await query.execute(
+        "UPDATE passages SET has_dense = language = ANY($3) WHERE document_id = $1 AND version = $2",
+        row.document_id,
+        row.version,
+        dense_languages,
     )

@@ -59,8 +59,8 @@ async def served(passage_ids: Sequence[UUID], tenant_id: UUID, course_ids: Seque
     )
 
 
-async def page(document_id: UUID, version: int, *, after_ordinal: int = -1, limit: int = 50) -> list[PassageRow]:
-    """Return a version's passages in reading order, from behind `after_ordinal`."""
+async def page(document_id: UUID, version: int, *, after_ordinal: int = -1, limit: int | None = 50) -> list[PassageRow]:
+    """Return a version's passages in reading order, from behind `after_ordinal`; all of them without a limit."""
     return await query.fetch(
         PassageRow,
         f"""SELECT {COLUMNS} FROM passages WHERE document_id = $1 AND version = $2 AND ordinal > $3

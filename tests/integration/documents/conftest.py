@@ -22,7 +22,7 @@ from tests import campus
 from tests.installation import Installation, furnish, installed, settings_for
 from tests.processes import Gateway, process, until
 from tests.servers import Database, RunningValkey
-from tests.vectors import RunningVectors
+from tests.vectors import RunningVectors, running_vectors
 
 READY_SECONDS = 60
 
@@ -40,6 +40,17 @@ async def installation(
     settings = settings_for(tmp_path, database, valkey_url, broker_url, vector_server.url, gateway_server)
     async with installed(settings, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+async def installation_alone(
+    tmp_path: Path, database: Database, valkey_url: str, broker_url: str, gateway_server: Gateway
+) -> AsyncIterator[Installation]:
+    """As `installation`, with an index that nobody else uses."""
+    with running_vectors(tmp_path / "vectors") as index:
+        settings = settings_for(tmp_path, database, valkey_url, broker_url, index.url, gateway_server)
+        async with installed(settings, tmp_path) as opened:
+            yield opened
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ import pytest
 from backend.academics import service as academics
 from backend.academics.schemas import CourseChange
 from backend.academics.service import scope_for
-from backend.documents import ingestion, reading, service, upkeep
+from backend.documents import ingestion, reading, reindexing, service, upkeep
 from backend.documents.errors import IngestionRunning
 from backend.documents.failures import INTERRUPTED
 from backend.documents.jobs import INGEST
 from backend.documents.schemas import Accepted
 from backend.errors import NotFound
 from db import query
+from inference_gateway.contract import ModelInfo
 from rag.parse import sentence
 from rag.store import Collection, PassagePoint, VectorStoreUnavailable
 from tests import campus
@@ -278,6 +279,41 @@ async def test_reading_a_ready_document_again_makes_a_version_beside_the_one_tha
     assert (document.state, document.serving_version) == ("ready", 2)
     same = await installation.upload(MARKDOWN, "a.md")
     assert (same.id, same.version) == (accepted.id, 2)
+
+
+async def test_an_index_that_was_lost_is_made_again(installation_alone: Installation) -> None:
+    installation = installation_alone
+    accepted = await installation.upload(MARKDOWN, "a.md")
+    await installation.work()
+    complete = await _points(installation, accepted.id)
+    await installation.tools.vectors.delete_document(accepted.id)
+    assert await reindexing.keep_index(installation.tools) == 1
+    await installation.work()
+    assert await _points(installation, accepted.id) == complete > 0
+
+
+async def test_another_embedder_gets_vectors_of_its_own(
+    installation_alone: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation = installation_alone
+    subject, gateway = installation.home.administrator, installation.tools.gateway
+    accepted = await installation.upload(MARKDOWN, "a.md")
+    await installation.work()
+    before = await service.get_document(subject, accepted.id)
+    info = await gateway.model_info()
+
+    async def other_model() -> ModelInfo:
+        return msgspec.structs.replace(info, embedder="another", languages=("*",))
+
+    monkeypatch.setattr(gateway, "model_info", other_model)
+    assert await reindexing.keep_index(installation.tools) == 1
+    assert await _points(installation, accepted.id) == 0  # searches read the new collection
+    await installation.work()
+    after = await service.get_document(subject, accepted.id)
+    assert before.passages_without_dense
+    assert (after.passages_without_dense, after.serving_version) == (0, 1)
+    assert await _points(installation, accepted.id) == after.passages
+    assert await reindexing.keep_index(installation.tools) == 0
 
 
 async def test_who_lost_the_right_meanwhile_changes_nothing(installation: Installation) -> None:
