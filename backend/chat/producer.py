@@ -123,7 +123,7 @@ class Producer:
         return ended
 
     async def _answer(self, searched: str) -> Outcome:
-        query = Query(text=searched, limit=PASSAGES, similarity=True)
+        query = Query(text=searched, limit=PASSAGES)
         retrieval = await retrieve(query, self._turn.scope, passages_in_scope, self._tools.store, self._tools.embedder)
         retrieval = msgspec.structs.replace(retrieval, language=self._language)
         self._record = {"method": retrieval.method, "embedder": retrieval.model, "lesser": retrieval.lesser}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from rag.answer.evidence import SMALLEST_COLLECTION, Evidence, TermWeights
 
-PASSAGE_COVERAGE = 0.38
+PASSAGE_COVERAGE = 0.36
 FEW_PASSAGES_RELIEF = 0.06
 """Among few passages fewer hold a question's words by chance."""
 SENTENCE_COVERAGE_AND_SIMILARITY = {

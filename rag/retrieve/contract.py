@@ -12,13 +12,10 @@ Method = Literal["hybrid", "dense", "sparse", "none"]
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """A question, and how many passages it wants. With `similarity` each passage that has a dense vector comes with its
-    cosine similarity, for one more call to the index.
-    """
+    """A question, and how many passages it wants."""
 
     text: str
     limit: int = 10
-    similarity: bool = False
 
 
 class QueryVector(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +37,9 @@ class QueryEmbedder(Protocol):
 
 
 class RetrievedPassage(msgspec.Struct, frozen=True, kw_only=True):
-    """A passage with its rank's score, which compares only within one search, and its similarity from -1 to 1."""
+    """A passage with its score from 0 to 1, which compares only within one search, and its cosine similarity where the
+    search by meaning found it too.
+    """
 
     passage: ScopedPassage
     score: float

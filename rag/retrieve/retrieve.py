@@ -1,19 +1,21 @@
-"""Hybrid retrieval: BM25 and, where the embedder knows the question's language, dense vectors, fused by rank.
+"""Hybrid retrieval: BM25 and, where the embedder knows the question's language, dense vectors.
 
-A blind fusion ruins a language the embedder does not know: its dense ranks are noise that counts as much as BM25's. With
-it, plain reciprocal rank fusion (Cormack et al., SIGIR 2009) with equal weights beats both of its parts.
+A blind fusion ruins a language the embedder does not know: its similarities are noise that counts as much as BM25. The
+search by words runs while the question's vector is still being made.
 
 The index proposes, the passages port disposes: a hit counts only when the port returns its text.
 """
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 from rag.language import analyse, detect
 from rag.passages import PassagesPort, ScopedPassage
 from rag.retrieve.contract import Method, Query, QueryEmbedder, QueryVector, Retrieval, RetrievedPassage
+from rag.retrieve.fusion import fuse
 from rag.scope import Scope
-from rag.store import Hit, SparseVector, VectorStore, query_vector
+from rag.store import Hit, VectorStore, query_vector
 
 SPARE = 8
 """Hits asked for beyond the limit, so that one that may no longer be read seldom costs a second search."""
@@ -30,62 +32,59 @@ async def retrieve(
         VectorStoreUnavailable, VectorStoreError: the index cannot be searched.
     """
     language = detect(query.text)
-    sparse = query_vector(analyse(query.text, language))
-    vector = await embed(query.text, language, scope.tenant_id) if scope.courses else QueryVector(model="", values=None)
-    search = _Search(query, scope, store, vector, sparse)
-    kept = await _readable(search, passages)
+    if not scope.courses:
+        return Retrieval(passages=(), language=language, method="none", model="")
+    search = _Search(query.text, language, scope, store, embed)
+    kept = await _readable(search, query.limit, passages)
+    vector = search.vector
     return Retrieval(
-        passages=tuple(kept),
-        language=language,
-        method=search.method,
-        model=vector.model,
-        lesser=vector.missing,
+        passages=tuple(kept), language=language, method=search.method, model=vector.model, lesser=vector.missing
     )
 
 
 class _Search:
     """One question to the index, repeatable with another number of hits."""
 
-    def __init__(
-        self, query: Query, scope: Scope, store: VectorStore, vector: QueryVector, sparse: SparseVector
-    ) -> None:
-        self.query = query
+    def __init__(self, text: str, language: str, scope: Scope, store: VectorStore, embed: QueryEmbedder) -> None:
         self.scope = scope
+        self.vector = QueryVector(model="", values=None)
         self.similarities: dict[UUID, float] = {}
+        self._text = text
+        self._language = language
+        self._words = query_vector(analyse(text, language))
         self._store = store
-        self._dense = vector.values
-        self._sparse = sparse
+        self._embed = embed
+        self._is_embedded = False
 
     @property
     def method(self) -> Method:
-        if self._dense is not None:
-            return "hybrid" if self._sparse else "dense"
-        return "sparse" if self._sparse else "none"
+        if self.vector.values is not None:
+            return "hybrid" if self._words else "dense"
+        return "sparse" if self._words else "none"
 
-    async def hits(self, limit: int) -> list[Hit]:
-        if self._dense is None:
-            return await self._store.search_sparse(self._sparse, self.scope, limit)
-        if not self._sparse:
-            found = await self._store.search_dense(self._dense, self.scope, limit)
-            self._note(found)
-            return found
-        fused = self._store.search_hybrid(self._dense, self._sparse, self.scope, limit)
-        if not self.query.similarity:
-            return await fused
-        found, nearest = await asyncio.gather(fused, self._store.search_dense(self._dense, self.scope, limit))
-        self._note(nearest)
-        return found
+    async def hits(self, limit: int) -> tuple[list[Hit], bool]:
+        """Return up to `limit` hits, and whether the index has no more."""
+        by_words, by_meaning = await asyncio.gather(
+            self._store.search_sparse(self._words, self.scope, limit), self._by_meaning(limit)
+        )
+        self.similarities.update((hit.passage_id, hit.score) for hit in by_meaning)
+        return fuse(by_words, by_meaning)[:limit], len(by_words) < limit and len(by_meaning) < limit
 
-    def _note(self, nearest: list[Hit]) -> None:
-        self.similarities.update((hit.passage_id, hit.score) for hit in nearest)
+    async def _by_meaning(self, limit: int) -> Sequence[Hit]:
+        if not self._is_embedded:
+            self.vector = await self._embed(self._text, self._language, self.scope.tenant_id)
+            self._is_embedded = True
+        if self.vector.values is None:
+            return ()
+        return await self._store.search_dense(self.vector.values, self.scope, limit)
 
 
-async def _readable(search: _Search, passages: PassagesPort) -> list[RetrievedPassage]:
+async def _readable(search: _Search, limit: int, passages: PassagesPort) -> list[RetrievedPassage]:
     """Ask for more hits until enough may be read, or the index has no more."""
-    limit, wanted = search.query.limit, search.query.limit + SPARE
+    wanted = limit + SPARE
     known: dict[UUID, ScopedPassage | None] = {}
     while True:
-        hits = await search.hits(wanted)
+        hits, is_all = await search.hits(wanted)
         unknown = [hit.passage_id for hit in hits if hit.passage_id not in known]
         known.update(dict.fromkeys(unknown))
         if unknown:
@@ -95,6 +94,6 @@ async def _readable(search: _Search, passages: PassagesPort) -> list[RetrievedPa
             for hit in hits
             if (passage := known[hit.passage_id]) is not None
         ]
-        if len(kept) >= limit or len(hits) < wanted or wanted >= MAX_HITS:
+        if len(kept) >= limit or is_all or wanted >= MAX_HITS:
             return kept[:limit]
         wanted = min(wanted * GROWTH, MAX_HITS)

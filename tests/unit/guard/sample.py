@@ -16,7 +16,7 @@ class Row(msgspec.Struct, frozen=True):
     lang: str
 
 
-def rows(name: str) -> list[Row]:
+def rows(name: str, folder: Path = FOLDER) -> list[Row]:
     """Return the rows of `attacks` or `benign`."""
-    lines = (FOLDER / f"{name}.jsonl").read_bytes().splitlines()
+    lines = (folder / f"{name}.jsonl").read_bytes().splitlines()
     return [msgspec.json.decode(line, type=Row) for line in lines]

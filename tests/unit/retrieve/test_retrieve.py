@@ -6,7 +6,7 @@ from uuid import UUID
 from rag.passages import ScopedPassage
 from rag.retrieve import Query, QueryVector, retrieve
 from rag.scope import Scope, ScopedCourse
-from rag.store import Hit, RankFusion, SparseVector
+from rag.store import Hit, SparseVector
 
 COURSE = ScopedCourse(course_id=UUID(int=1), faculty_id=UUID(int=2), semester_id=UUID(int=3), document_set_version=1)
 SCOPE = Scope(tenant_id=UUID(int=9), courses=(COURSE,))
@@ -34,11 +34,6 @@ class Index:
 
     async def search_dense(self, vector: Sequence[float], scope: Scope, limit: int) -> list[Hit]:
         return self._found("dense", limit)
-
-    async def search_hybrid(
-        self, dense: Sequence[float], sparse: SparseVector, scope: Scope, limit: int, fusion: RankFusion | None = None
-    ) -> list[Hit]:
-        return self._found("hybrid", limit)
 
 
 class Port:
@@ -101,7 +96,7 @@ async def test_a_language_the_embedder_knows_is_searched_both_ways() -> None:
     found = await retrieve(Query(text="energy of the cell"), SCOPE, Port({1}), index, knows_english)  # type: ignore[arg-type]
 
     assert (found.method, found.language) == ("hybrid", "en")
-    assert {how for how, _ in index.asked} == {"hybrid"}
+    assert {how for how, _ in index.asked} == {"sparse", "dense"}
 
 
 async def test_a_language_the_embedder_does_not_know_is_searched_by_words_alone() -> None:
@@ -132,7 +127,7 @@ async def test_a_question_of_small_words_alone_is_searched_by_meaning() -> None:
 async def test_similarities_come_with_the_passages_that_have_them() -> None:
     index = Index([1, 2])
 
-    found = await retrieve(Query(text="energy", similarity=True), SCOPE, Port({1, 2}), index, knows_english)  # type: ignore[arg-type]
+    found = await retrieve(Query(text="energy"), SCOPE, Port({1, 2}), index, knows_english)  # type: ignore[arg-type]
 
     assert [item.similarity for item in found.passages] == [1.0, 0.5]
 

@@ -1,0 +1,1 @@
+"""How well Lyceum finds and answers, on labelled questions, with the real vector server and embedder."""
