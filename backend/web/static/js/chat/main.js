@@ -193,6 +193,7 @@ function openAddress() {
 }
 addEventListener("popstate", openAddress);
 
+askButton.disabled = false; // until now the form could do nothing
 welcome.hidden = new URLSearchParams(location.search).has("session");
 conversations.refresh(new URLSearchParams(location.search).get("session")).catch((error) => say(error.message));
 openAddress();

@@ -1,0 +1,61 @@
+"""A browser before the whole running system. `CHROMIUM` names another one than Debian's."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+from tests.e2e.api import Campus
+from tests.e2e.visitor import Visitor
+from tests.stack import Stack
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FLAGS = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+)
+
+Visit = Callable[..., Awaitable[Visitor]]
+
+
+@pytest.fixture(scope="session")
+def campus(stack: Stack) -> Iterator[Campus]:
+    made = Campus(stack)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*FLAGS, *root], chromium_sandbox=not root
+        )
+        yield running
+        await running.close()
+
+
+@pytest.fixture
+async def visit(browser: Browser, stack: Stack) -> AsyncIterator[Visit]:
+    """Makes visitors, each with cookies of their own; at the end none of them may have heard a complaint."""
+    visitors: list[Visitor] = []
+    async with AsyncExitStack() as contexts:
+
+        async def arrive(width: int = 1280, height: int = 860, **options: Any) -> Visitor:
+            context = await browser.new_context(viewport={"width": width, "height": height}, **options)
+            contexts.push_async_callback(context.close)
+            visitor = Visitor(context, await context.new_page(), stack.base_url)
+            visitor.watch()
+            visitors.append(visitor)
+            return visitor
+
+        yield arrive
+    assert [complaint for visitor in visitors for complaint in visitor.complaints] == []
