@@ -58,14 +58,22 @@ _STUCK = """j.id, j.kind, j.tenant_id, j.user_id, j.subject_id, j.args, j.attemp
 
 
 async def jobs_to_push(empty_queues: list[str], limit: int = 500) -> list[PushRow]:
-    """Return jobs that are due and were never pushed, or were a minute ago to a queue that is empty in Redis now."""
+    """Return jobs that are due and were never pushed, or were a minute ago to a queue that is empty in Redis now.
+
+    Of a tenant's jobs of one kind only about as many as may run at once: the others would be put back in vain.
+    """
     return await query.fetch(
         PushRow,
-        """SELECT id, kind, queue FROM jobs
-           WHERE state IN ('queued', 'waiting') AND cancel_requested_at IS NULL AND coalesce(retry_at, created_at) <= now()
-             AND ((pushed_at IS NULL AND created_at < now() - interval '1 second')
-                  OR (pushed_at < now() - interval '60 seconds' AND queue = ANY($1)))
-           ORDER BY priority, id LIMIT $2""",
+        """WITH due AS (
+               SELECT id, kind, queue, tenant_id, priority, concurrency_per_tenant,
+                      row_number() OVER (PARTITION BY tenant_id, kind ORDER BY priority, id) AS place FROM jobs
+               WHERE state IN ('queued', 'waiting') AND cancel_requested_at IS NULL
+                 AND coalesce(retry_at, created_at) <= now()
+                 AND ((pushed_at IS NULL AND created_at < now() - interval '1 second')
+                      OR (pushed_at < now() - interval '60 seconds' AND queue = ANY($1)))),
+           running AS (SELECT tenant_id, kind, count(*) AS jobs FROM jobs WHERE state = 'running' GROUP BY tenant_id, kind)
+           SELECT id, kind, queue FROM due LEFT JOIN running USING (tenant_id, kind)
+           WHERE place + coalesce(running.jobs, 0) <= 2 * concurrency_per_tenant ORDER BY priority, id LIMIT $2""",
         empty_queues,
         limit,
     )

@@ -102,9 +102,9 @@ async def _upload_everything(settings: Settings) -> None:
 
 
 def _notes(number: int) -> bytes:
-    """Text of about ten passages that is never the same twice."""
+    """Text of about five passages that is never the same twice."""
     chosen = random.Random(SEED + number)
-    sentences = [" ".join(chosen.choices(WORDS, k=12)).capitalize() + "." for _ in range(120)]
+    sentences = [" ".join(chosen.choices(WORDS, k=12)).capitalize() + "." for _ in range(60)]
     paragraphs = (" ".join(sentences[start : start + 5]) for start in range(0, len(sentences), 5))
     return ("# Notes\n\n" + "\n\n".join(paragraphs)).encode()
 

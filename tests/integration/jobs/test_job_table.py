@@ -157,3 +157,13 @@ async def test_a_dead_worker_is_noted_once(someone: Someone, database: Database)
     async with SessionLock(database.url, WORKER_LOCK_CLASS, key):
         assert await workers.note_dead_workers() == ["default", "ingest"]
         assert await workers.note_dead_workers() == []
+
+
+async def test_no_more_jobs_are_pushed_than_a_tenant_may_run(someone: Someone) -> None:
+    async with unit_of_work() as uow:
+        ids = [await uow.enqueue(WORK, Work(str(number)), subject=someone) for number in range(10)]
+    await query.execute("UPDATE jobs SET created_at = now() - interval '1 minute'")
+    assert [row.id for row in await job_upkeep.jobs_to_push([])] == ids[:4]  # twice the limit of two
+    for job_id in ids[:2]:
+        assert await jobs.claim(job_id, new_id(), 5)
+    assert [row.id for row in await job_upkeep.jobs_to_push([])] == ids[2:4]

@@ -147,4 +147,4 @@ def _long_text() -> bytes:
         "node",
         "layer",
     ]
-    return "\n\n".join(" ".join(chosen.choices(words, k=60)) + "." for _ in range(700)).encode()
+    return "\n\n".join(" ".join(chosen.choices(words, k=60)) + "." for _ in range(450)).encode()
