@@ -3,7 +3,7 @@
 Imports no torch, no numpy and no web framework. One client per process and event loop; close it with `aclose`.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from uuid import UUID
@@ -106,7 +106,7 @@ class GatewayClient:
             generator=next((card.id for card in listing.data if card.kind == "generation"), None),
         )
 
-    async def stream_chat(self, request: ChatRequest) -> AsyncIterator[ChatDelta]:
+    async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
         """Yield the answer piece by piece; closing the iterator cancels the generation.
 
         Raises:

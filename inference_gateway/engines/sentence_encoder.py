@@ -6,12 +6,13 @@ of a few hundred tokens the same modules give the same vectors faster, and a que
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -104,6 +105,9 @@ def available_cores() -> int:
 
 
 def _load(folder: Path, device: str) -> SentenceTransformer:
+    # Bars on stderr would stand between the lines of the log.
+    disable_progress_bar: Callable[[], None] = transformers.utils.logging.disable_progress_bar
+    disable_progress_bar()
     model = SentenceTransformer(str(folder), device=device, local_files_only=True, trust_remote_code=False)
     return model.float().eval()
 

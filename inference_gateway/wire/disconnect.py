@@ -5,15 +5,17 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from litestar import Request
-from litestar.exceptions import ClientException
+
+from inference_gateway.errors import GatewayError
 
 T = TypeVar("T")
 
 
-class ClientGone(ClientException):
+class ClientGone(GatewayError):
     """The client closed the connection before its answer was ready; nobody reads what is sent now."""
 
-    status_code = 499
+    code = "client_gone"
+    status = 499
 
 
 async def while_connected(request: Request[Any, Any, Any], work: Awaitable[T]) -> T:

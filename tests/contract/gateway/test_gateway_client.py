@@ -23,6 +23,7 @@ from inference_gateway.errors import (
     UpstreamTimeout,
 )
 from ops.runtime.ids import new_id
+from ops.runtime.telemetry import REGISTRY
 from ops.runtime.tokens import ServiceTokens
 from tests.fakes.behaviours import Behaviour
 from tests.fakes.server import FakeServer
@@ -36,6 +37,12 @@ ASK = ChatRequest(
 
 async def ask(client: GatewayClient, request: ChatRequest = ASK) -> str:
     return "".join([delta.text async for delta in client.stream_chat(request)])
+
+
+def ended(outcome: str) -> float:
+    """Return how many requests for embeddings ended so, in all gateways of this process."""
+    labels = {"operation": "POST /v1/embeddings", "outcome": outcome}
+    return REGISTRY.get_sample_value("lyceum_gateway_requests_total", labels) or 0.0
 
 
 async def test_vectors_come_back_in_order_and_exactly(client: GatewayClient) -> None:
@@ -114,7 +121,7 @@ async def test_faults_of_the_server_behind(
 
 async def test_leaving_cancels_all_the_way_to_the_server_behind(client: GatewayClient, fake_openai: FakeServer) -> None:
     fake_openai.behave("stall")
-    async with aclosing(client.stream_chat(ASK)) as stream:  # type: ignore[type-var]
+    async with aclosing(client.stream_chat(ASK)) as stream:
         await anext(stream)
 
     left_at = time.monotonic()
@@ -133,7 +140,7 @@ async def test_more_generations_than_permits_are_refused_and_permits_come_back(f
             with pytest.raises(GatewayOverloaded) as refused:
                 await ask(client)
             for stream in streams:
-                await stream.aclose()  # type: ignore[attr-defined]
+                await stream.aclose()
             await asyncio.sleep(0.2)
 
             assert refused.value.retry_after_seconds == 2
@@ -186,6 +193,7 @@ async def test_no_gateway_at_the_address() -> None:
 async def test_a_client_that_leaves_takes_its_passages_out_of_the_queue() -> None:
     encoder = HashingEncoder()
     encoder.gate.clear()
+    before = ended("4xx"), ended("5xx")
     with running_gateway(encoder=encoder) as gateway:
         async with GatewayClient(gateway.url, ServiceTokens(gateway.key)) as client:
             leaving = asyncio.create_task(
@@ -202,6 +210,7 @@ async def test_a_client_that_leaves_takes_its_passages_out_of_the_queue() -> Non
     computed = [text for batch in encoder.batches for text in batch]
     assert computed[-1] == "stayed"
     assert len(computed) <= 8 + 1
+    assert (ended("4xx"), ended("5xx")) == (before[0] + 1, before[1])
 
 
 async def test_a_question_overtakes_the_passages_of_another_request() -> None:

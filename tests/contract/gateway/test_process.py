@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from inference_gateway.client import GatewayClient
 from inference_gateway.contract import GatewayError
 from ops.local.ports import free_port
+from ops.runtime.context import bind_request
 from ops.runtime.tokens import ServiceTokens
 
 PROGRAM = (
@@ -76,13 +78,19 @@ async def test_from_start_to_stop(process: Process) -> None:
             ("en",),
             None,
         )
+        with bind_request("request-0042"):
+            await client.embed(["What is a private question?"], lane="query", tenant_id=None)
         assert await questions_while_passages_are_embedded(client) >= 3
 
         process.running.send_signal(signal.SIGTERM)
         assert process.running.wait(timeout=20) in (0, -signal.SIGTERM)
         with pytest.raises(GatewayError):
             await client.embed(["late"], lane="query", tenant_id=None)
-    assert "Gradient descent" not in process.log.read_text()
+    log = process.log.read_text()
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert [line["route"] for line in lines if line.get("request_id") == "request-0042"] == ["/v1/embeddings"]
+    assert "private" not in log
+    assert "Gradient descent" not in log
 
 
 async def questions_while_passages_are_embedded(client: GatewayClient) -> int:
