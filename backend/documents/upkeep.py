@@ -51,6 +51,9 @@ async def follow_course(job: Job[CourseMovedArgs, DocumentTools]) -> None:
         await job.tools.vectors.move_course(
             job.args.course_id, faculty_id=place.faculty_id, semester_id=place.semester_id
         )
+        async with unit_of_work() as uow:
+            await job.attempt.fence(uow)
+            await documents.change_document_set(uow, job.args.course_id)  # what was found meanwhile lacks the course
 
 
 async def purge_deleted(objects: ObjectStore) -> int:
