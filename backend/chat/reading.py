@@ -70,7 +70,8 @@ Ended = Callable[[bool], Awaitable[Sequence[Frame]]]
 class RemoteReader:
     """Events of an answer that another process gives, or gave until it died.
 
-    `ended` returns the stored events of an answer that has ended, else none; it is told when the answer is to be given up.
+    A stream with a gap, as Redis leaves it when it loses its memory, is not read on: what is missing comes from the stored
+    answer. `ended` returns the stored events of an answer that has ended, else none; it is told when the answer is to be given up.
     """
 
     def __init__(self, redis: Redis, hub: StreamHub, message_id: MessageId, after: int, ended: Ended) -> None:
@@ -80,6 +81,7 @@ class RemoteReader:
         self._seen = after
         self._ended = ended
         self._subscription: Subscription | None = None
+        self._has_gap = False
         self._opened_at = time.monotonic()
 
     async def read(self, timeout_seconds: float) -> Sequence[Frame]:
@@ -99,6 +101,9 @@ class RemoteReader:
             self._hub.leave(self._subscription)
 
     async def _take(self, timeout_seconds: float) -> Sequence[Frame]:
+        if self._has_gap:
+            await asyncio.sleep(timeout_seconds)
+            return ()
         try:
             if self._subscription is None:
                 self._subscription = await self._hub.subscribe(self._message_id, self._seen)
@@ -107,6 +112,9 @@ class RemoteReader:
             self.close()
             self._subscription = None
             await asyncio.sleep(timeout_seconds)
+            return ()
+        if frames and frames[0].seq != self._seen + 1:
+            self._has_gap = True
             return ()
         return frames
 

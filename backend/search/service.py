@@ -11,6 +11,7 @@ from backend.academics.access import readable_course
 from backend.academics.errors import CourseNotFound
 from backend.academics.service import scope_for
 from backend.documents.passages import passages_in_scope
+from backend.errors import PermissionMissing
 from backend.identity.keys import person_key
 from backend.kit.cache import Cache
 from backend.kit.subject import Subject
@@ -51,6 +52,8 @@ async def search(subject: Subject, request: SearchRequest, tools: SearchTools) -
         VectorStoreUnavailable: the index does not answer and the result is not cached.
     """
     started = time.perf_counter()
+    if not subject.can_anywhere(PERMISSION):
+        raise PermissionMissing(PERMISSION)
     question = PreparedQuestion(request.query, subject.tenant_id, tools.embedder)
     scope = await searchable_scope(subject, request.course_id, PERMISSION)
     found, _ = await asyncio.gather(_find(scope, request, question, tools), _audit(subject, request))

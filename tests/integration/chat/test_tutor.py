@@ -251,3 +251,67 @@ async def test_a_repeated_request_with_its_key_is_one_question(here: Api, school
 
     assert answers[0] == answers[1]
     assert await query.fetch_value("SELECT count(*) FROM chat_turns") == before + 1
+
+
+async def test_open_answers_whose_process_is_gone_do_not_count(here: Api, school: School) -> None:
+    asking = client(here, school)
+    answer = await ask(asking, "What is bounded by two membranes?")
+    await query.execute(
+        """INSERT INTO chat_turns (id, tenant_id, session_id, user_id, ordinal, question_sealed, language, state, degraded,
+                                   record, created_at)
+           SELECT gen_random_uuid(), tenant_id, session_id, user_id, ordinal + n, question_sealed, '', 'open', false, '{}',
+                  now() - interval '20 seconds'
+           FROM chat_turns, generate_series(10, 11) n WHERE id = $1""",
+        answer["message_id"],
+    )
+
+    again = await ask(asking, "What is bounded by two membranes in a cell?")
+
+    assert again["answer"]
+    assert await query.fetch_value("SELECT count(*) FROM chat_turns WHERE state = 'interrupted'") == 2
+
+
+async def test_redis_that_fails_in_the_middle_costs_no_event(here: Api, school: School) -> None:
+    """The stream is flushed and its server forgets everything between two events: readers here and later get them all."""
+    tutor = here.app.state.tutor
+    subject = school.people["student"]
+    from backend.chat.schemas import ChatRequest
+
+    turn, reader = await tutor.ask(
+        subject, ChatRequest(message="What do chloroplasts turn sunlight into, and how many?")
+    )
+    frames = list(await reader.read(5))
+    await here.app.state.redis.flushdb()
+    while not frames[-1].is_last:
+        frames += await reader.read(5)
+
+    later = await tutor.follow(subject, turn.id, 0)
+    assert [frame.seq for frame in frames] == list(range(1, len(frames) + 1))
+    assert [frame.data for frame in await later.read(1)] == [frame.data for frame in frames]
+
+
+async def test_a_stream_with_a_gap_is_read_from_the_stored_answer_instead(here: Api, school: School) -> None:
+    from backend.chat.hub import StreamHub
+    from backend.chat.reading import RemoteReader, StoredReader
+    from ops.runtime.redis import open_redis_blocking
+
+    asking = client(here, school)
+    answer = await ask(asking, "How many membranes bound the mitochondrion?")
+    message_id = answer["message_id"]
+    redis, blocking = here.app.state.redis, open_redis_blocking(school.settings.redis_url)
+    stored = await here.app.state.tutor.follow(school.people["student"], message_id, 0)
+    assert isinstance(stored, StoredReader)
+    whole = await stored.read(0)
+    await redis.xdel(f"chat:{message_id}:events", "1-0", "2-0")
+    hub = StreamHub(redis, blocking)
+
+    async def ended(_give_up: bool) -> Any:
+        return whole
+
+    reader = RemoteReader(redis, hub, message_id, 0, ended)
+    frames = await reader.read(5)
+    reader.close()
+    await hub.close()
+    await blocking.aclose()
+
+    assert [frame.seq for frame in frames] == [frame.seq for frame in whole]
