@@ -70,7 +70,16 @@ def show(figures: list[Figure], console: Console) -> None:
     for f in figures:
         met = "" if f.met is None else ("[green]yes[/]" if f.met else "[red]no[/]")
         table.add_row(
-            f.name, _number(f.value), f.unit, f.peer or "", _number(f.peer_value), _number(f.ratio), f.goal or "", met, str(f.n), f.note
+            f.name,
+            _number(f.value),
+            f.unit,
+            f.peer or "",
+            _number(f.peer_value),
+            _number(f.ratio),
+            f.goal or "",
+            met,
+            str(f.n),
+            f.note,
         )
     console.print(table)
 

@@ -37,6 +37,7 @@ class Course(Base):
     semester_id: Mapped[UUID]
     code: Mapped[str]
     title: Mapped[str]
+    document_set_version: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -50,6 +51,7 @@ class CourseOut(BaseModel):
     semester_id: UUID
     code: str
     title: str
+    document_set_version: int
     created_at: datetime
     updated_at: datetime
 

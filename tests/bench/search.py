@@ -1,0 +1,88 @@
+"""A search over HTTP with its audit row, against what it cannot do without: the question's vector and the index."""
+
+import asyncio
+import time
+from uuid import UUID
+
+from rich.console import Console
+
+from backend.academics.service import scope_for
+from inference_gateway.client import GatewayClient
+from ops.runtime.crypto import decode_key
+from ops.runtime.tokens import ServiceTokens
+from rag.language import analyse
+from rag.scope import Scope
+from rag.store import VectorStore, open_vector_store, query_vector
+from tests import campus
+from tests.bench.client import api_client, search, warm
+from tests.bench.library import ensure_document
+from tests.bench.material import questions
+from tests.bench.report import Figure
+from tests.bench.site import Site
+from tests.bench.statistics import median, percentile, spread
+
+QUESTIONS = 200
+PER_BLOCK = 40
+SEED = 7
+WARM_UP = 20
+HITS = 18
+"""What the product asks the index for when it is asked for 10 results."""
+
+
+def measure(site: Site, console: Console) -> list[Figure]:
+    """Return search p50 against the sum of the parts' p50, same questions, each new to every cache."""
+    ensure_document(site, console)
+    return [asyncio.run(_measure(site))]
+
+
+async def _measure(site: Site) -> Figure:
+    settings = site.settings
+    asked = questions(QUESTIONS + WARM_UP, SEED)
+    async with campus.opened(settings):
+        scope = await scope_for(site.campus.learners[0].subject, "search.use")
+    store = open_vector_store(settings.qdrant_url, settings.qdrant_api_key)
+    whole: list[float] = []
+    parts: list[tuple[float, float]] = []
+    async with (
+        api_client(site) as client,
+        GatewayClient(settings.gateway_url, ServiceTokens(decode_key(settings.service_key))) as gateway,
+    ):
+        await warm(client, site, asked[QUESTIONS:])
+        for question in asked[QUESTIONS:]:
+            await _parts(gateway, store, scope, question)
+        for start in range(0, QUESTIONS, PER_BLOCK):
+            block = asked[start : start + PER_BLOCK]
+            whole += [await search(client, site.next_person(), question) for question in block]
+            parts += [await _parts(gateway, store, scope, question) for question in block]
+    await store.close()
+    return _figure(whole, parts)
+
+
+async def _parts(gateway: GatewayClient, store: VectorStore, scope: Scope, question: str) -> tuple[float, float]:
+    sparse = query_vector(analyse(question, "en"))
+    started = time.perf_counter()
+    batch = await gateway.embed([question], lane="query", tenant_id=UUID(str(scope.tenant_id)))
+    embedded = time.perf_counter()
+    hits = await store.search_hybrid(batch.vectors[0], sparse, scope, HITS)
+    ended = time.perf_counter()
+    assert hits, question
+    return (embedded - started) * 1000, (ended - embedded) * 1000
+
+
+def _figure(whole: list[float], parts: list[tuple[float, float]]) -> Figure:
+    blocks = range(0, QUESTIONS, PER_BLOCK)
+    sums = [embedding + engine for embedding, engine in parts]
+    ratios = [median(whole[i : i + PER_BLOCK]) / median(sums[i : i + PER_BLOCK]) for i in blocks]
+    embedding, engine = median([part[0] for part in parts]), median([part[1] for part in parts])
+    return Figure(
+        name="search/sum",
+        value=median(whole),
+        unit="ms",
+        peer="question embedding + engine",
+        peer_value=median(sums),
+        ratio=median(ratios),
+        n=len(whole),
+        spread=spread(ratios),
+        note=f"p50; p95 {percentile(whole, 95):.1f} ms; embedding {embedding:.1f} ms + hybrid query {engine:.1f} ms;"
+        " median of the blocks' ratios",
+    )
