@@ -53,8 +53,8 @@ def day(value: date) -> Markup:
 
 
 def kind(media_type: str) -> str:
-    """Return the short name of a document format."""
-    return _KINDS.get(media_type, "?")
+    """Return the short name of a document format, empty for one that cannot be read."""
+    return _KINDS.get(media_type, "")
 
 
 def device(user_agent: str) -> str:

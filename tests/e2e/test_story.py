@@ -36,7 +36,11 @@ class Story:
 @pytest.fixture(scope="module")
 def cast(campus: Campus) -> Story:
     course = campus.course("Deep Learning for Beginners")
-    lecturer, student, stranger = campus.person("Lina"), campus.person("Sami", "student"), campus.person("Noor", "student")
+    lecturer, student, stranger = (
+        campus.person("Lina"),
+        campus.person("Sami", "student"),
+        campus.person("Noor", "student"),
+    )
     campus.teaches(lecturer, course)
     campus.enrol(student, course)
     campus.enrol(stranger, campus.course("Roman Law"))

@@ -129,7 +129,12 @@ async function ask(text) {
   setOpen({ turn, messageId: null });
   const body = { message: text, ...(session ? { session_id: session } : {}), ...(course.value ? { course_id: course.value } : {}) };
   const isNew = session === null;
-  const started = (messageId) => mine === shown && setOpen({ turn, messageId });
+  const started = (messageId) => {
+    if (mine !== shown) return;
+    const { stopWanted } = open ?? {};
+    setOpen({ turn, messageId });
+    if (stopWanted) stop();
+  };
   await readAlong(turn, (take) => tutor.ask(body, started, take), mine);
   if (mine !== shown) return;
   if (isNew && session) address();
@@ -145,8 +150,12 @@ composer.addEventListener("submit", (event) => {
   ask(text);
 });
 
-stopButton.addEventListener("click", async () => {
-  if (!open?.messageId) return;
+async function stop() {
+  if (!open) return;
+  if (!open.messageId) {
+    open.stopWanted = true; // as soon as the answer has a number
+    return;
+  }
   stopButton.disabled = true;
   try {
     await tutor.stop(open.messageId);
@@ -157,7 +166,9 @@ stopButton.addEventListener("click", async () => {
     stopButton.disabled = false;
     question.focus();
   }
-});
+}
+
+stopButton.addEventListener("click", stop);
 
 question.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
