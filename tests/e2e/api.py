@@ -1,5 +1,6 @@
 """What the stories need before they begin, made through the public API: faculties, courses, people."""
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -8,6 +9,7 @@ import httpx
 
 from tests.stack import Stack
 
+DEMO_SECONDS = 120
 PASSWORD = "Blue-Heron-7-walks"
 
 
@@ -59,6 +61,19 @@ class Campus:
 
     def teaches(self, person: Person, course_id: str) -> None:
         self.made(f"/users/{person.id}/grants", role="academic", course_id=course_id)
+
+    def wait_for_demo(self) -> None:
+        """Wait until the demo's documents are read: the system is ready before they are."""
+        deadline = time.monotonic() + DEMO_SECONDS
+        courses = self.http.get("/api/v1/courses?limit=100").json()["items"]
+        for course in courses:
+            while not self._all_read(course["id"]):
+                assert time.monotonic() < deadline, "the demo's documents are not read"
+                time.sleep(0.5)
+
+    def _all_read(self, course_id: str) -> bool:
+        documents = self.http.get(f"/api/v1/documents?course_id={course_id}&limit=100").json()["items"]
+        return all(document["state"] == "ready" for document in documents)
 
     def close(self) -> None:
         self.http.close()

@@ -28,6 +28,7 @@ Visit = Callable[..., Awaitable[Visitor]]
 @pytest.fixture(scope="session")
 def campus(stack: Stack) -> Iterator[Campus]:
     made = Campus(stack)
+    made.wait_for_demo()
     yield made
     made.close()
 
