@@ -3,16 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from litestar import Litestar, Router
-from litestar.datastructures import CacheControlHeader, State
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.static_files import create_static_files_router
 
 from backend import web
 from backend.academics import controller as academics
@@ -46,13 +44,11 @@ from ops.runtime.crypto import decode_key
 from ops.runtime.settings import Settings
 
 MAX_JSON_BYTES = 1024 * 1024
-STATIC_SECONDS = 3600
 DESCRIPTION = """Courses, documents, search and a tutor that cites its sources.
 
 Lists come in pages: send `next_cursor` back as `cursor`. A creating request may carry an `Idempotency-Key`; repeated with
 the same body it gets the first answer again for 24 hours. Every error is a problem document (RFC 9457) whose `type` is the
 address of its explanation. `RateLimit-*` headers tell what is left of a minute's requests."""
-STATIC_FOLDER = Path(__file__).parent / "web" / "static"
 DOMAINS: tuple[ModuleType, ...] = (
     system,
     problems,
@@ -96,7 +92,7 @@ def create_app(
             yield
 
     app = Litestar(
-        route_handlers=[*(route_handlers or _each(domains, "controllers")), _static_files()],
+        route_handlers=[*(route_handlers or _each(domains, "controllers")), *web.static_files()],
         state=state,
         lifespan=[opened, *_each(domains, "lifespans"), _draining],
         guards=[guard],
@@ -144,16 +140,6 @@ async def _draining(app: Litestar) -> AsyncIterator[None]:
 
 def _each(domains: tuple[ModuleType, ...], name: str) -> list[Any]:
     return [item for domain in domains for item in getattr(domain, name, [])]
-
-
-def _static_files() -> Router:
-    return create_static_files_router(
-        path="/static",
-        directories=[STATIC_FOLDER],
-        opt=public(),
-        include_in_schema=False,
-        cache_control=CacheControlHeader(public=True, max_age=STATIC_SECONDS),
-    )
 
 
 def _openapi_config() -> OpenAPIConfig:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from backend.kit.http import BrowserProtection
 from backend.kit.subject import Locale, Subject
 from backend.web import formats
+from backend.web.assets import release_root
 from backend.web.messages import LOCALES, Translator, client_messages
 
 FOLDER: Final = Path(__file__).parent
@@ -78,6 +79,7 @@ def render(request: PageRequest, template: str, *, status: int = 200, **context:
             csrf_token=protection.csrf_token(subject.session_id) if subject and subject.session_id else "",
             navigation=navigation(subject, request.url.path) if subject else (),
             path=request.url.path,
+            static=release_root(),
             **context,
         )
     )

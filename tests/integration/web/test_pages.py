@@ -1,5 +1,7 @@
 """Pages keep the API's rules: who may see what, what an error looks like, and that content stays content."""
 
+import re
+from pathlib import Path
 from uuid import uuid4
 
 import msgspec
@@ -9,7 +11,7 @@ from backend.academics.schemas import NewCourse
 from backend.academics.service import create_course
 from backend.identity.schemas import ProfileChange
 from backend.identity.service import change_profile
-from backend.web import controllers
+from backend.web import assets, controllers
 from tests.api import problem
 from tests.integration.web.conftest import Site
 
@@ -94,3 +96,25 @@ async def test_pages_are_not_part_of_the_api(site: Site) -> None:
     paths = msgspec.json.decode((await site.api.public.get("/openapi.json")).content)["paths"]
     assert controllers
     assert not [path for path in paths if path.startswith(("/courses", "/admin", "/sign-in", "/chat"))]
+
+
+async def test_files_of_a_release_are_kept_and_the_next_release_has_others(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = (await site.browser().get("/sign-in")).text
+    addresses = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page))
+    assert len(addresses) >= 6
+    for address in addresses:
+        answer = await site.browser().get(address)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+    plain = await site.browser().get("/static/js/api.js")
+    assert "immutable" not in plain.headers["cache-control"]
+    before = assets.release_root()
+    (tmp_path / "page.js").write_text("changed")
+    monkeypatch.setattr(assets, "FOLDER", tmp_path)
+    assets.release_root.cache_clear()
+    after = assets.release_root()
+    monkeypatch.undo()
+    assets.release_root.cache_clear()
+    assert before == assets.release_root() != after
