@@ -9,6 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from backend.documents import service
+from backend.documents.controller.form import UploadOperation, VersionOperation
 from backend.documents.schemas import Accepted, DocumentPatch, DocumentView, UploadForm, VersionForm
 from backend.documents.upload import Upload, receive_upload
 from backend.errors import ValidationFailed
@@ -28,7 +29,13 @@ class DocumentController(Controller):
     path = "/api/v1/documents"
     tags = ("documents",)
 
-    @post(opt=UPLOAD, status_code=HTTP_202_ACCEPTED, request_max_body_size=None, responses=KNOWN)
+    @post(
+        opt=UPLOAD,
+        status_code=HTTP_202_ACCEPTED,
+        request_max_body_size=None,
+        responses=KNOWN,
+        operation_class=UploadOperation,
+    )
     async def upload(self, subject: CurrentSubject, request: AnyRequest) -> Response[Accepted]:
         """Upload a file (`multipart/form-data`: `file`, `course_id`, `title`?); it is read by a job.
 
@@ -73,6 +80,7 @@ class DocumentController(Controller):
         status_code=HTTP_202_ACCEPTED,
         request_max_body_size=None,
         responses=KNOWN,
+        operation_class=VersionOperation,
     )
     async def add_version(
         self, subject: CurrentSubject, document_id: FromPath[DocumentId], request: AnyRequest
