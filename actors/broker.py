@@ -14,6 +14,7 @@ from dramatiq.brokers.redis import RedisBroker
 
 from actors.actor import Actor
 from db.dispatch import BROKER_NAMESPACE
+from ops.runtime.redis import open_blocking_broker
 
 HEARTBEAT_TIMEOUT_MS = 30_000
 MAINTENANCE_CHANCE = 20_000
@@ -35,7 +36,7 @@ class Consumer:
         self._loop = asyncio.get_running_loop()
         self._run = run
         broker = RedisBroker(  # type: ignore[no-untyped-call]
-            url=broker_url,
+            client=open_blocking_broker(broker_url),
             namespace=BROKER_NAMESPACE,
             middleware=[],
             heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,

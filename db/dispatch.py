@@ -4,6 +4,7 @@ A push is a hint: when it fails, or the process dies before it, the relay in `ac
 """
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 from uuid import UUID
 
@@ -11,10 +12,12 @@ from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 
 from ops.runtime.logging import get_logger
+from ops.runtime.redis import open_blocking_broker
 
 log = get_logger(__name__)
 
 BROKER_NAMESPACE = "lyceum"
+PUSHES_AT_ONCE = 2
 
 
 class Dispatch(NamedTuple):
@@ -30,20 +33,23 @@ class Dispatcher:
 
     def __init__(self, broker_url: str) -> None:
         self._broker = RedisBroker(  # type: ignore[no-untyped-call]
-            url=broker_url, namespace=BROKER_NAMESPACE, middleware=[]
+            client=open_blocking_broker(broker_url), namespace=BROKER_NAMESPACE, middleware=[]
         )
+        # Threads of its own: a Redis that swallows everything must not take those that others work in.
+        self._threads = ThreadPoolExecutor(PUSHES_AT_ONCE, thread_name_prefix="dispatch")
 
     async def push(self, dispatches: list[Dispatch]) -> bool:
         """Send the messages in a thread; return False, after logging why, when Redis did not take them."""
         try:
-            await asyncio.to_thread(self._push, dispatches)
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._push, dispatches)
         except Exception as error:  # noqa: BLE001 - redis, socket and time-out errors share no base; the relay repeats the push
             log.warning("dispatch_failed", jobs=len(dispatches), error=type(error).__name__)
             return False
         return True
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; what waits to be pushed is left to the relay."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._broker.close()
 
     def _push(self, dispatches: list[Dispatch]) -> None:

@@ -17,6 +17,7 @@ Postgres is the truth; an entry may only ever be missing, never wrong. The proto
 """
 
 import asyncio
+import contextlib
 import contextvars
 import secrets
 import time
@@ -27,7 +28,7 @@ from uuid import UUID
 import msgspec
 
 from ops.runtime.logging import get_logger
-from ops.runtime.redis import Redis, RedisError, ServerScript
+from ops.runtime.redis import Redis, RedisError, ServerScript, insisting
 
 log = get_logger(__name__)
 
@@ -38,7 +39,6 @@ HEADER_BYTES: Final = GENERATION_BYTES + EPOCH_DIGITS
 ENTRY_SECONDS: Final = 60
 REVOKED_SESSION_EPOCH: Final = 1
 RETRY_SECONDS: Final = 0.5
-PAUSE_SECONDS: Final = 2.0
 
 READ_SCRIPT: Final = "return redis.call('MGET', unpack(KEYS))"
 
@@ -101,35 +101,31 @@ def looked_up(answers: Sequence[bytes | None]) -> Lookup:
 
 
 class RightsCache:
-    """One per process; without Redis everything is a miss. Readers leave a Redis that failed alone for 2 s, writers never."""
+    """One per process; without Redis everything is a miss. A tombstone is sent even to a Redis that has just failed."""
 
     def __init__(self, redis: Redis | None) -> None:
         self._redis = redis
         self._read = ServerScript(redis, READ_SCRIPT, self.renew_generation) if redis else None
         self._write = ServerScript(redis, STORE_SCRIPT, self.renew_generation) if redis else None
-        self._paused_until = 0.0
         self._retries: set[asyncio.Task[None]] = set()
 
     async def look_up(self, session_id: UUID, user_id: UUID) -> Lookup:
         """Read what a request needs."""
-        if self._read is None or self._readable() is None:
+        if self._read is None:
             return NOTHING_SEEN
         try:
             return looked_up(await self._read(keys(session_id, user_id)))
-        except RedisError as error:
-            self._pause(error)
+        except RedisError:
             return NOTHING_SEEN
 
     async def generation(self) -> bytes | None:
         """Return the server's generation, begun now if there is none; None without Redis."""
-        redis = self._readable()
-        if redis is None:
+        if self._redis is None:
             return None
         try:
             fresh = _new_generation()
-            return await redis.set(GENERATION_KEY, fresh, nx=True, get=True) or fresh  # type: ignore[return-value]
-        except RedisError as error:
-            self._pause(error)
+            return await self._redis.set(GENERATION_KEY, fresh, nx=True, get=True) or fresh  # type: ignore[return-value]
+        except RedisError:
             return None
 
     async def renew_generation(self) -> None:
@@ -167,21 +163,13 @@ class RightsCache:
             return
 
     async def _store_tombstones(self, entries: Sequence[tuple[str, int]]) -> None:
-        for key, epoch in entries:
-            await self._store(b"", key, epoch, b"", ENTRY_SECONDS)
+        with insisting():
+            for key, epoch in entries:
+                await self._store(b"", key, epoch, b"", ENTRY_SECONDS)
 
     async def _try_store(self, generation: bytes, key: str, epoch: int, value: bytes, seconds: float) -> None:
-        try:
+        with contextlib.suppress(RedisError):
             await self._store(generation, key, epoch, value, seconds)
-        except RedisError as error:
-            self._pause(error)
-
-    def _readable(self) -> Redis | None:
-        return None if time.monotonic() < self._paused_until else self._redis
-
-    def _pause(self, error: RedisError) -> None:
-        self._paused_until = time.monotonic() + PAUSE_SECONDS
-        log.warning("rights_without_redis", error=type(error).__name__)
 
     async def _store(self, generation: bytes, key: str, epoch: int, value: bytes, seconds: float) -> None:
         if self._write is not None:

@@ -4,6 +4,7 @@
 its person's authority and a token costs Redis once.
 """
 
+import contextlib
 import math
 import time
 from collections import OrderedDict
@@ -12,16 +13,12 @@ from typing import Final, Literal
 
 import msgspec
 
-from ops.runtime.logging import get_logger
 from ops.runtime.redis import Redis, RedisError, ServerScript
-
-log = get_logger(__name__)
 
 RequestClass = Literal["reads", "writes", "questions", "sign_ins"]
 PERIOD_SECONDS = 60
 LOCAL_SHARE = 0.5
 LOCAL_BUCKETS = 20_000
-REDIS_PAUSE_SECONDS = 2.0
 
 # KEYS[1]  bucket: the time in ms at which it will be full again, as a decimal string; absent means full
 # KEYS[2…] cached values to read along
@@ -107,31 +104,22 @@ class RequestGate:
         on_fresh_server: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._limits = limits or RateLimits()
-        self._redis = redis
         self._script = ServerScript(redis, GATE_SCRIPT, on_fresh_server) if redis else None
         self._local = LocalBuckets()
-        self._redis_paused_until = 0.0
 
     async def admit(self, request_class: RequestClass, who: str, keys: Sequence[str] = ()) -> Admission:
         """Take one token of `who`'s bucket and read `keys` from Redis in the same round trip."""
         limit: int = getattr(self._limits, request_class)
         bucket = f"rate:{request_class}:{who}"
         token_ms, full_ms = PERIOD_SECONDS * 1000 / limit, PERIOD_SECONDS * 1000.0
-        if self._script is not None and time.monotonic() >= self._redis_paused_until:
-            try:
+        if self._script is not None:
+            with contextlib.suppress(RedisError):
                 answer = await self._script([bucket, *keys], [token_ms, full_ms])
-            except RedisError as error:
-                self._pause_redis(error)
-            else:
                 return _admission(bool(answer[0]), float(answer[1]), limit, token_ms, tuple(answer[2:]))
         share = max(1, math.floor(limit * LOCAL_SHARE))
         token_ms = PERIOD_SECONDS * 1000 / share
         allowed, until_full_ms = self._local.take(bucket, token_ms, full_ms)
         return _admission(allowed, until_full_ms, share, token_ms, (None,) * len(keys))
-
-    def _pause_redis(self, error: RedisError) -> None:
-        self._redis_paused_until = time.monotonic() + REDIS_PAUSE_SECONDS
-        log.warning("rate_limits_without_redis", error=type(error).__name__)
 
 
 def _admission(

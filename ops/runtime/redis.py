@@ -1,44 +1,150 @@
 """The one place that opens Redis (or Valkey). What it holds may be lost at any time without losing anything."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Self
 
-from redis.asyncio import Redis
+import redis as blocking_redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisGone
 from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import TimeoutError as RedisSilent
+
+from ops.runtime.logging import get_logger
+
+log = get_logger(__name__)
 
 CONNECT_TIMEOUT_SECONDS = 1.0
-ANSWER_TIMEOUT_SECONDS = 2.0
+ANSWER_TIMEOUT_SECONDS = 1.0
+BLOCKED_TIMEOUT_SECONDS = 10.0
+BROKER_TIMEOUT_SECONDS = 3.0
 MAX_CONNECTIONS = 512
+PAUSE_SECONDS = 2.0
 
-__all__ = ["Redis", "RedisError", "ServerScript", "open_redis", "open_redis_blocking"]
+__all__ = [
+    "Redis",
+    "RedisError",
+    "ServerScript",
+    "insisting",
+    "open_blocking_broker",
+    "open_redis",
+    "open_redis_blocking",
+]
+
+_insists: ContextVar[bool] = ContextVar("redis_insists", default=False)
 
 
 def open_redis(url: str) -> Redis:
-    """Return a client that answers bytes and gives up after 2 s; nothing is sent until the first command.
+    """Return a client that answers bytes and gives up after 1 s; nothing is sent until the first command.
 
-    One immediate retry hides a connection that the server closed while idle; a server that is down shows at once.
+    One immediate retry hides a connection that the server closed while idle. After a failure commands fail at once for 2 s,
+    so that a server that swallows everything costs one caller a second and not each command of each request; then one
+    command tries again.
     """
     return _open(url, ANSWER_TIMEOUT_SECONDS)
 
 
 def open_redis_blocking(url: str) -> Redis:
-    """Return a client without a limit on the wait for an answer, for `XREAD BLOCK` and its like."""
-    return _open(url, None)
+    """Return a client for `XREAD BLOCK` and its like with waits of up to 5 s; a server that is silent for 10 s is given up."""
+    return _open(url, BLOCKED_TIMEOUT_SECONDS)
 
 
-def _open(url: str, answer_timeout_seconds: float | None) -> Redis:
-    return Redis.from_url(
+def open_blocking_broker(url: str) -> blocking_redis.Redis:
+    """Return a client for threads that gives up after 3 s."""
+    return blocking_redis.Redis.from_url(
+        url, socket_timeout=BROKER_TIMEOUT_SECONDS, socket_connect_timeout=CONNECT_TIMEOUT_SECONDS, client_name="lyceum"
+    )
+
+
+@contextmanager
+def insisting() -> Iterator[None]:
+    """Send the commands of this block even while a server that failed is left alone."""
+    token = _insists.set(True)
+    try:
+        yield
+    finally:
+        _insists.reset(token)
+
+
+class _Outage:
+    """Whether the server is left alone, and since when somebody tries it again."""
+
+    def __init__(self) -> None:
+        self._is_on = False
+        self._tried_again_at = 0.0
+
+    def refuse(self) -> None:
+        """Raise while the server is left alone; lets one command through each time the pause is over."""
+        if not self._is_on or _insists.get():
+            return
+        now = time.monotonic()
+        if now < self._tried_again_at:
+            raise RedisGone("left alone after a failure")
+        self._tried_again_at = now + PAUSE_SECONDS
+
+    def begin(self, error: Exception) -> None:
+        self._tried_again_at = time.monotonic() + PAUSE_SECONDS
+        if not self._is_on:
+            self._is_on = True
+            log.warning("redis_away", error=type(error).__name__)
+
+    def end(self) -> None:
+        if self._is_on:
+            self._is_on = False
+            log.info("redis_back")
+
+
+class _WatchedRetry(Retry):
+    """The retry of every exchange with the server; its connections share it, so that one failure speaks for all."""
+
+    def __init__(self, outage: _Outage) -> None:
+        super().__init__(NoBackoff(), 1, supported_errors=(RedisGone,))
+        self._outage = outage
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+    async def call_with_retry(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            answer = await super().call_with_retry(*arguments, **options)
+        except (RedisGone, RedisSilent) as error:
+            self._outage.begin(error)
+            raise
+        except RedisError:
+            self._outage.end()  # a refusal is an answer
+            raise
+        self._outage.end()
+        return answer
+
+
+class _Pool(ConnectionPool):
+    """Gives no connection while the server is left alone."""
+
+    outage: _Outage
+
+    async def get_connection(self, *arguments: Any, **options: Any) -> Any:
+        self.outage.refuse()
+        return await super().get_connection(*arguments, **options)  # type: ignore[no-untyped-call]
+
+
+def _open(url: str, answer_timeout_seconds: float) -> Redis:
+    outage = _Outage()
+    pool = _Pool.from_url(
         url,
         decode_responses=False,
         socket_timeout=answer_timeout_seconds,
         socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 1),
+        retry=_WatchedRetry(outage),
         max_connections=MAX_CONNECTIONS,
         client_name="lyceum",
     )
+    pool.outage = outage
+    return Redis.from_pool(pool)
 
 
 class ServerScript:

@@ -20,7 +20,7 @@ from db.repositories import sessions as session_rows
 from db.repositories.courses import CourseRow
 from db.repositories.sessions import LiveSession
 from ops.local.ports import free_port
-from ops.runtime.redis import open_redis
+from ops.runtime.redis import insisting, open_redis
 from tests import campus
 from tests.campus import Process
 from tests.servers import Database, running_valkey
@@ -259,7 +259,7 @@ async def test_a_logout_while_redis_is_down_holds_when_it_is_back_with_its_old_e
             await authenticate(bearer=token)
         for retry in opened.runtime.cache._retries:
             retry.cancel()  # as if this process died before it could tell anybody
-        with running_valkey(folder, port, password):
+        with running_valkey(folder, port, password), insisting():
             assert await held(scene, session_key(session.session_id)) is not None  # the append-only file kept it
             with pytest.raises(SessionEnded):
                 await authenticate(bearer=token)
