@@ -2,11 +2,8 @@
 
 import re
 from collections import Counter
-from functools import lru_cache
-from typing import Protocol
 
-from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
+from rag.language.identify import LetterStatistics
 from rag.language.normalise import normalise
 from rag.language.script import Script, count_letters, script_of
 from rag.language.stop_words import STOP_WORDS
@@ -28,16 +25,13 @@ _BY_SCRIPT: dict[Script, tuple[str, ...]] = {
     "cjk": ("zh", "ja", "th"),
     "other": ("ko", "hi", "bn", "ta", "am", "ka", "hy"),
 }
-
-
-class _Identifier(Protocol):
-    def rank(self, text: str) -> list[tuple[str, float]]: ...
+_STATISTICS = LetterStatistics({language for languages in _BY_SCRIPT.values() for language in languages})
 
 
 def detect(text: str) -> str:
     """Return the ISO 639-1 code of the language most of `text` is in, `und` when it has no letters.
 
-    Arabic text full of Latin terms is Arabic. The first call loads the models of the script (0.5 s), see `warm`.
+    Arabic text full of Latin terms is Arabic. The first call loads a model (0.5 s), see `warm`.
     """
     sample = text[:_SAMPLE_CHARS]
     letters = count_letters(sample)
@@ -54,8 +48,7 @@ def detect(text: str) -> str:
 
 def warm() -> None:
     """Load what the first `detect` would load, off the path of a request."""
-    _identifier("latin")
-    _identifier("arabic")
+    _STATISTICS.load()
 
 
 def _is_arabic_frame(sample: str, arabic_share: float) -> bool:
@@ -68,15 +61,8 @@ def _is_arabic_frame(sample: str, arabic_share: float) -> bool:
 
 
 def _most_likely(sample: str, script: Script) -> str:
-    ranked = _identifier(script).rank(sample)
+    ranked = _STATISTICS.rank(sample, _BY_SCRIPT[script])
     best, likelihood = ranked[0]
     if script == "latin" and likelihood - dict(ranked)["en"] < _MARGIN_OVER_ENGLISH:
         return "en"
     return best
-
-
-@lru_cache
-def _identifier(script: Script) -> _Identifier:
-    identifier: _Identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
-    identifier.set_languages(_BY_SCRIPT[script])  # type: ignore[attr-defined]
-    return identifier

@@ -24,9 +24,7 @@ _TAG = re.compile(r"<(script|style).*?</\1>|<[^>]+>", re.DOTALL)
 _NOT_PROSE = re.compile(r"^(?:---|:::|```|!\[|\[|#|\||>|\$|title:|teaching:|exercises:)")
 _SENTENCE = re.compile(r"[A-Z][^.?!]{30,240}[.?!]")
 _WORD = re.compile(r"[A-Za-z][A-Za-z'-]+")
-_STYLE = (
-    "body{font:12.5pt/1.45 serif} h2{font-size:16pt} section{break-after:page} section:last-child{break-after:auto}"
-)
+_STYLE = "body{font:12pt/1.4 serif} h2{font-size:16pt} section{break-after:page} section:last-child{break-after:auto}"
 MIN_WORDS = 12
 PHRASE_WORDS = 7
 

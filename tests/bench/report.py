@@ -34,7 +34,9 @@ class Goal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Figure(msgspec.Struct, kw_only=True):
-    """One measured figure; `spread` is (min, max) over its runs, `ratio` is value / peer_value."""
+    """One measured figure; `spread` is (min, max) over its runs. `ratio` is value / peer_value: where product and peer took
+    turns, the median over the turns, which a machine that changes its speed disturbs less.
+    """
 
     name: str
     value: float
@@ -57,7 +59,7 @@ def read_goals(path: Path = GOALS) -> dict[str, Goal]:
 def judge(figures: list[Figure], goals: dict[str, Goal]) -> None:
     """Fill in ratio, goal and met."""
     for figure in figures:
-        if figure.peer_value:
+        if figure.peer_value and figure.ratio is None:
             figure.ratio = figure.value / figure.peer_value
         if goal := goals.get(figure.name):
             figure.goal = str(goal)

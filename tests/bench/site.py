@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import httpx
@@ -61,6 +60,7 @@ class Site:
     folder: Path
     stack: Stack
     counter: int = 0
+    tenant: Campus | None = None
     has_document: bool = False
     turns: int = 0
 
@@ -79,10 +79,11 @@ class Site:
         """The api process."""
         return psutil.Process(self.stack.pid_of("api"))
 
-    @cached_property
+    @property
     def campus(self) -> Campus:
-        """The tenant, made on first use."""
-        return asyncio.run(_make_campus(self.settings))
+        """The tenant."""
+        assert self.tenant is not None
+        return self.tenant
 
     def next_person(self) -> Person:
         """Return learners in turn, so that nobody meets a limit that people do not meet."""
@@ -121,6 +122,7 @@ def running_site() -> Iterator[Site]:
     try:
         site.stack.wait_until_ready()
         asyncio.run(site.wait_until_idle())
+        site.tenant = asyncio.run(_make_campus(site.settings))
         yield site
     finally:
         site.stack.stop()

@@ -24,7 +24,7 @@ from tests.bench.writer import SECONDS_PER_SENTENCE, SENTENCES
 SOCKETS = 500
 SOCKETS_PER_PERSON = 2
 """As many as a person may have open answers."""
-ASKED_PER_SECOND = 30
+ASKED_PER_SECOND = 15
 """So that the first answers last until the last question is asked, and questions come as fast as 500 people would ask."""
 ANSWER_SECONDS = 120
 SETTLE_SECONDS = 2
@@ -65,11 +65,19 @@ class Conversation:
         """Return what went wrong, '' for a whole answer whose numbers have no gap."""
         events = [event for _, event in self.events()]
         if self.fault or not events or events[-1]["type"] != "done":
-            return self.fault or "not ended"
+            return self.fault or f"refused: {self._problem()}"
         if [event["seq"] for event in events] != list(range(1, len(events) + 1)):
             return "gap"
         answer = events[-1]["answer"]
-        return "" if answer["verdict"] == "answered" and not answer["degraded"] else f"answer {answer['verdict']}"
+        return (
+            ""
+            if answer["verdict"] == "answered" and not answer["degraded"]
+            else f"{answer['verdict']}, {answer['degraded']=}"
+        )
+
+    def _problem(self) -> str:
+        found = [json.loads(text) for _, text in self.frames]
+        return next((frame["problem"]["type"] for frame in found if frame["type"] == "problem"), "no end")
 
 
 @dataclass(frozen=True)
@@ -196,6 +204,7 @@ def _figures(
             name="api_rss",
             value=memory.streaming,
             unit="MB",
-            note=f"highest while {SOCKETS} answers stream; {memory.idle:.0f} MB idle, {memory.connected:.0f} MB with silent sockets",
+            note=f"highest while {SOCKETS} answers stream; {memory.idle:.0f} MB idle,"
+            f" {memory.connected:.0f} MB with silent sockets",
         ),
     ]

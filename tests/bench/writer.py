@@ -17,8 +17,8 @@ import uvicorn
 from tests.fakes.openai_server import CREATED, MODEL
 from tests.fakes.prompts import Prompt, read_prompt
 
-SENTENCES = 12
-SECONDS_PER_SENTENCE = 2.0
+SENTENCES = 14
+SECONDS_PER_SENTENCE = 3.0
 MIN_CHARACTERS, MAX_CHARACTERS = 40, 300
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
