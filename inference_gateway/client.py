@@ -37,6 +37,9 @@ from ops.runtime.tokens import ServiceClaims, ServiceTokens
 
 CONNECT_SECONDS = 2.0
 READ_SECONDS: dict[Lane, float] = {"query": 10.0, "passage": 600.0}
+MAX_CONNECTIONS = 1024
+"""Each answer that streams holds one."""
+
 STREAM_READ_SECONDS = 150.0
 """Longer than the gateway's own deadlines, so that it is the gateway that explains a silence."""
 
@@ -52,7 +55,7 @@ class GatewayClient:
         self._http = httpx.AsyncClient(
             base_url=base_url.rstrip("/"),
             timeout=httpx.Timeout(10.0, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=30.0),
+            limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=64, keepalive_expiry=30.0),
             trust_env=False,
         )
 
