@@ -8,9 +8,10 @@ from actors.context import log_failure
 from actors.relay import Relay
 from actors.upkeep import Upkeep
 from db.dispatch import close_dispatch, open_dispatch
-from db.engine import close_database, open_database
+from db.engine import open_database
 from db.errors import DatabaseError
 from db.session import LEADER_LOCK_CLASS, SessionLock
+from db.watch import watched_database
 from ops.runtime.logging import configure_logging, get_logger
 from ops.runtime.objects import ObjectStore
 from ops.runtime.ready import announce_ready
@@ -40,7 +41,7 @@ async def _run(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         await open_database(settings, pool_size=4)
-        stack.push_async_callback(close_database)
+        await stack.enter_async_context(watched_database(settings, pool_size=4))
         open_dispatch(settings.broker_url)
         stack.callback(close_dispatch)
         broker = open_redis(settings.broker_url)

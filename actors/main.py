@@ -15,11 +15,12 @@ from actors.runner import Runner
 from actors.tools import Tools, open_tools
 from backend.documents.reindexing import keep_index
 from db.dispatch import close_dispatch, open_dispatch
-from db.engine import close_database, open_database
+from db.engine import open_database
 from db.errors import DatabaseError
 from db.jobs import QUEUES
 from db.repositories import workers
 from db.session import WORKER_LOCK_CLASS, SessionLock
+from db.watch import watched_database
 from inference_gateway.contract import GatewayError
 from ops.runtime.ids import new_id
 from ops.runtime.logging import configure_logging, get_logger
@@ -55,7 +56,7 @@ async def _work(settings: Settings, queues: list[str], threads: int) -> None:
     worker_id = new_id()
     async with AsyncExitStack() as stack:
         await open_database(settings, pool_size=threads + 2)
-        stack.push_async_callback(close_database)
+        await stack.enter_async_context(watched_database(settings, pool_size=threads + 2))
         open_dispatch(settings.broker_url)
         stack.callback(close_dispatch)
         tools = await stack.enter_async_context(open_tools(settings))

@@ -1,7 +1,6 @@
 """What an api process holds open, from its first to its last request."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -11,25 +10,21 @@ from backend.kit.cache import Cache
 from backend.kit.ratelimit import RateLimits, RequestGate
 from backend.system.checks import health_registry
 from db.dispatch import close_dispatch, open_dispatch
-from db.engine import close_database, open_database
-from db.errors import DatabaseUnavailable
+from db.watch import watched_database
 from inference_gateway.client import GatewayClient
 from ops.runtime.crypto import ServiceTokens, decode_key
-from ops.runtime.logging import get_logger
 from ops.runtime.objects import ObjectStore
 from ops.runtime.redis import open_redis, open_redis_blocking
 from ops.runtime.settings import Settings
 from ops.runtime.telemetry import configure_telemetry, shutdown_telemetry, watch_event_loop
+from rag import language
 from rag.retrieve import GatewayEmbedder
 from rag.store import open_vector_store
 
 if TYPE_CHECKING:
     from litestar.datastructures import State
 
-log = get_logger(__name__)
-
 POOL_SIZE = 20
-DATABASE_RETRY_SECONDS = 0.5
 
 
 @asynccontextmanager
@@ -43,6 +38,7 @@ async def open_resources(settings: Settings, state: "State", limits: RateLimits 
         configure_telemetry("api", settings)
         stack.callback(shutdown_telemetry)
         stack.callback(asyncio.create_task(watch_event_loop()).cancel)
+        stack.callback(asyncio.create_task(asyncio.to_thread(language.warm)).cancel)
         state.redis = open_redis(settings.redis_url)
         stack.push_async_callback(state.redis.aclose)
         state.redis_blocking = open_redis_blocking(settings.redis_url)
@@ -60,30 +56,5 @@ async def open_resources(settings: Settings, state: "State", limits: RateLimits 
         state.health = health_registry(state.redis, state.objects, state.vectors, state.gateway)
         open_dispatch(settings.broker_url)
         stack.callback(close_dispatch)
-        await stack.enter_async_context(_database(settings))
+        await stack.enter_async_context(watched_database(settings, pool_size=POOL_SIZE))
         yield
-
-
-@asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[None]:
-    opening = asyncio.create_task(_open_database(settings))
-    try:
-        await asyncio.wait({opening}, timeout=DATABASE_RETRY_SECONDS)
-        yield
-    finally:
-        opening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await opening
-        await close_database()
-
-
-async def _open_database(settings: Settings) -> None:
-    """Try until the server answers."""
-    while True:
-        try:
-            await open_database(settings, pool_size=POOL_SIZE)
-        except DatabaseUnavailable as error:
-            log.warning("database_awaited", error=str(error))
-            await asyncio.sleep(DATABASE_RETRY_SECONDS)
-        else:
-            return

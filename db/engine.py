@@ -4,6 +4,7 @@ Piccolo's own engine connects when it is built and asks for an extension; ours d
 imported anywhere and the address is given when a process starts.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,8 +17,9 @@ from piccolo.querystring import QueryString
 from db.errors import DatabaseUnavailable, translated
 from ops.runtime.settings import Settings
 
-ACQUIRE_TIMEOUT_SECONDS = 5.0
+ACQUIRE_TIMEOUT_SECONDS = 3.0
 COMMAND_TIMEOUT_SECONDS = 30.0
+CLOSE_SECONDS = 3.0
 
 
 class Engine(PostgresEngine):
@@ -69,9 +71,21 @@ async def _keep_session(_connection: Connection) -> None:
 
 
 async def close_database() -> None:
-    """Close the pool if one is open."""
+    """Close the pool if one is open, in order as long as the server answers."""
+    if ENGINE.pool is None:
+        return
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await ENGINE.close_connection_pool()
+    except TimeoutError:
+        drop_pool()
+
+
+def drop_pool() -> None:
+    """Cut all connections; whoever waits for an answer fails now."""
     if ENGINE.pool is not None:
-        await ENGINE.close_connection_pool()
+        pool, ENGINE.pool = ENGINE.pool, None
+        pool.terminate()
 
 
 @asynccontextmanager

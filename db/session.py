@@ -3,15 +3,18 @@
 A kill of the process closes the connection, and PostgreSQL frees the lock at once: the lock tells who lives.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 import asyncpg
 
-from db.errors import translated
+from db.errors import DatabaseUnavailable, translated
 
 WORKER_LOCK_CLASS = 0x4C59_5755
 LEADER_LOCK_CLASS = 0x4C59_434C
+ANSWER_SECONDS = 5.0
 
 
 class SessionLock:
@@ -27,26 +30,27 @@ class SessionLock:
         """Take the lock; without `wait` return False when somebody else has it.
 
         Raises:
-            DatabaseUnavailable: no connection.
+            DatabaseUnavailable: no connection, or, with `wait`, somebody else has the lock for 5 s.
         """
-        with translated():
+        with self._ended_by_failure(), translated():
             if self._connection is None or self._connection.is_closed():
-                self._connection = await asyncpg.connect(self._url, timeout=5)
-            if wait:
-                await self._connection.execute("SELECT pg_advisory_lock($1::int, $2::int)", self._lock_class, self._key)
-                return True
-            return bool(
-                await self._connection.fetchval(
-                    "SELECT pg_try_advisory_lock($1::int, $2::int)", self._lock_class, self._key
-                )
+                self._connection = await asyncpg.connect(self._url, timeout=ANSWER_SECONDS)
+            function = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
+            taken = await self._connection.fetchval(
+                f"SELECT {function}($1::int, $2::int)", self._lock_class, self._key, timeout=ANSWER_SECONDS
             )
+        return wait or bool(taken)
 
     async def is_held(self) -> bool:
-        """Tell whether the connection, and so the lock, still stands."""
+        """Tell whether the connection, and so the lock, still stands.
+
+        Raises:
+            DatabaseUnavailable: nobody can tell; the lock is given up.
+        """
         if self._connection is None or self._connection.is_closed():
             return False
-        with translated():
-            await self._connection.execute("SELECT 1", timeout=5)
+        with self._ended_by_failure(), translated():
+            await self._connection.execute("SELECT 1", timeout=ANSWER_SECONDS)
         return True
 
     async def release(self) -> None:
@@ -54,6 +58,16 @@ class SessionLock:
         if self._connection is not None and not self._connection.is_closed():
             await self._connection.close(timeout=2)
         self._connection = None
+
+    @contextmanager
+    def _ended_by_failure(self) -> Iterator[None]:
+        """Close a connection that failed or fell silent: what is asked on it later would wait behind the lost answer."""
+        try:
+            yield
+        except DatabaseUnavailable:
+            if self._connection is not None:
+                self._connection.terminate()
+            raise
 
     async def __aenter__(self) -> Self:
         await self.acquire()

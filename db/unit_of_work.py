@@ -50,15 +50,15 @@ class _Transaction(PostgresTransaction):
     """Piccolo's transaction, except that a failing commit or rollback still frees the connection and the context."""
 
     async def __aenter__(self) -> Self:
-        pool = self.engine.pool
-        if pool is None:
+        if self.engine.pool is None:
             raise DatabaseUnavailable("the pool is not open")
-        self.connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
+        self._pool = self.engine.pool
+        self.connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
         try:
             self.transaction = self.connection.transaction()
             await self.begin()  # type: ignore[no-untyped-call]
         except BaseException:
-            await pool.release(self.connection)
+            await self._pool.release(self.connection)
             raise
         self.context = self.engine.current_transaction.set(self)
         return self
@@ -76,8 +76,7 @@ class _Transaction(PostgresTransaction):
                 await self._roll_back()
         finally:
             self.engine.current_transaction.reset(self.context)
-            if self.engine.pool is not None:
-                await self.engine.pool.release(self.connection)
+            await self._pool.release(self.connection)
         return False
 
     async def _roll_back(self) -> None:
