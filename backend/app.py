@@ -115,7 +115,7 @@ async def authenticate_request(connection: Connection) -> Subject:
     protection: BrowserProtection = connection.app.state.protection
     claimed = identify(
         bearer=token.strip() if scheme.lower() == "bearer" else None,
-        cookie=connection.cookies.get(protection.session_cookie) if not scheme else None,
+        cookie=connection.cookies[protection.session_cookie] if protection.signed_by_cookie(connection) else None,
     )
     cached = await admit(connection, claimed.user_id.hex, cache_keys(claimed))
     return await subject_of(claimed, looked_up(cached))

@@ -28,7 +28,9 @@ from ops.runtime.tokens import ServiceTokens
 
 log = get_logger(__name__)
 
-HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - only where GATEWAY_URL names another host; every route but health needs a token
 MAX_BODY_BYTES = 32 * 1024 * 1024
 EMBEDDER_CHECK_SECONDS = 5.0
 KEEP_ALIVE_SECONDS = 75
@@ -85,7 +87,7 @@ def serve(settings: Settings) -> None:
     )
     config = uvicorn.Config(
         app,
-        host=HOST,
+        host=listening_address(settings.gateway_url),
         port=_port(settings.gateway_url),
         log_config=None,
         access_log=False,
@@ -96,6 +98,11 @@ def serve(settings: Settings) -> None:
     )
     uvicorn.Server(config).run()
     shutdown_telemetry()
+
+
+def listening_address(url: str) -> str:
+    """Return what to bind: the loopback address alone, unless `GATEWAY_URL` gives others a name to reach this host by."""
+    return LOOPBACK if (urlsplit(url).hostname or LOOPBACK) in LOOPBACK_NAMES else EVERY_ADDRESS
 
 
 def _provide(part: Any) -> Provide:

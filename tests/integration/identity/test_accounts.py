@@ -176,6 +176,18 @@ async def test_logout_counts_on_the_very_next_request(world: World) -> None:
     assert await actions("auth.signed_out") == ["auth.signed_out"]
 
 
+@pytest.mark.parametrize("authorization", ["", " ", "Basic eDp5"])
+async def test_a_cookie_beside_an_authorization_header_signs_nothing(world: World, authorization: str) -> None:
+    """Else the header would lift the rules of Origin and CSRF token, and the cookie would still sign the person in."""
+    opened = await campus.sign_in(world.student.user_id)
+    page = world.api.client()
+    page.cookies.set("lyceum_session", opened.cookie())
+    headers = {"Authorization": authorization, "Origin": "https://elsewhere.example"}
+    refused = await page.patch("/api/v1/me", json={"display_name": "Mallory"}, headers=headers)
+    assert refused.status_code == 401
+    assert (await page.get("/api/v1/me")).json()["display_name"] != "Mallory"
+
+
 async def test_forged_and_missing_credentials_are_refused(world: World) -> None:
     opened = await campus.sign_in(world.student.user_id)
     token = opened.tokens().access_token
