@@ -3,6 +3,7 @@
 import time
 
 import httpx
+import pytest
 
 from backend.identity import passwords
 from backend.identity.service import create_administrator
