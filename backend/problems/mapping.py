@@ -19,6 +19,7 @@ from inference_gateway.errors import (
 )
 from ops.runtime.context import request_id
 from ops.runtime.logging import get_logger
+from ops.runtime.objects import ObjectStoreUnavailable
 from ops.runtime.redis import RedisError
 from rag.store.contract import VectorStoreUnavailable
 
@@ -52,6 +53,7 @@ _BY_STATUS: dict[int, type[LyceumError]] = {
 }
 _UNAVAILABLE: dict[type[Exception], str] = {
     DatabaseUnavailable: "The database",
+    ObjectStoreUnavailable: "The file store",
     RedisError: "The cache",
     VectorStoreUnavailable: "The search index",
     GatewayUnavailable: "The inference gateway",

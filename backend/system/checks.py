@@ -1,7 +1,8 @@
 """What readiness asks of each part of the installation.
 
-Without PostgreSQL or its files an api process is of no use. Without the others it gives the lesser answers that the
-documentation names, so it stays in service and says what is missing.
+Without PostgreSQL an api process can answer nobody: it is `unavailable` (503) and a load balancer sends its requests
+elsewhere. Without any of the others it is `degraded` (200): all replicas miss them alike, and taking every replica away would
+turn the lesser answers that `ops/runbooks/degraded.md` promises into none.
 """
 
 from db.engine import ping as ping_database
@@ -12,8 +13,6 @@ from ops.runtime.objects import ObjectStore
 from ops.runtime.redis import Redis
 from rag.store import QdrantVectorStore
 
-PROBE_KEY = "health"
-
 
 def health_registry(
     redis: Redis, objects: ObjectStore, vectors: QdrantVectorStore, gateway: GatewayClient
@@ -23,9 +22,6 @@ def health_registry(
     async def check_redis() -> None:
         await redis.ping()
 
-    async def check_objects() -> None:
-        await objects.exists(PROBE_KEY)
-
     async def check_gateway() -> None:
         try:
             await gateway.model_info()
@@ -34,7 +30,7 @@ def health_registry(
 
     registry = HealthRegistry()
     registry.add("postgres", ping_database)
-    registry.add("objects", check_objects)
+    registry.add("objects", objects.check, required=False)
     registry.add("redis", check_redis, required=False)
     registry.add("vectors", vectors.health, required=False)
     registry.add("gateway", check_gateway, required=False)

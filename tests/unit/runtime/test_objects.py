@@ -1,9 +1,11 @@
+import socket
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from ops.runtime.objects import ObjectMissing, ObjectStore, derived_key, original_key
+from ops.runtime.objects import ObjectMissing, ObjectStore, ObjectStoreUnavailable, derived_key, original_key
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -66,3 +68,41 @@ async def test_key_that_could_leave_the_folder_is_refused(store: ObjectStore, ke
         await store.put(key, b"x")
     with pytest.raises(ValueError, match="not a key"):
         await store.get(key)
+
+
+@pytest.mark.parametrize("instead", ["nothing", "a file"])
+async def test_folder_that_is_gone_is_an_outage_and_not_an_empty_store(tmp_path: Path, instead: str) -> None:
+    folder = tmp_path / "objects"
+    store = ObjectStore.from_url(f"file://{folder}")
+    await store.put("tenant/ab/abc", b"x")
+    away = folder.rename(tmp_path / "away")
+    if instead == "a file":
+        folder.touch()
+    for question in (store.get("tenant/ab/abc"), store.exists("tenant/ab/abc"), store.put("a/b", b"x"), store.check()):
+        with pytest.raises(ObjectStoreUnavailable):
+            await question
+    folder.unlink(missing_ok=True)
+    assert not folder.exists()
+    away.rename(folder)
+    assert await store.get("tenant/ab/abc") == b"x"
+
+
+@pytest.mark.parametrize("fault", ["refuses", "is silent"])
+async def test_address_that_does_not_answer_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if fault == "is silent":
+            listener.listen()
+        for name, value in {
+            "AWS_ENDPOINT": f"http://127.0.0.1:{listener.getsockname()[1]}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_REGION": "none",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+        }.items():
+            monkeypatch.setenv(name, value)
+        store = ObjectStore.from_url("s3://bucket/prefix")
+        started = time.perf_counter()
+        with pytest.raises(ObjectStoreUnavailable):
+            await store.exists("tenant/ab/abc")
+        assert time.perf_counter() - started < 4.5
