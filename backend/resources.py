@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from litestar.datastructures import State
 
 POOL_SIZE = 20
+SEARCH_SECONDS = 3
 
 
 @asynccontextmanager
@@ -48,7 +49,7 @@ async def open_resources(settings: Settings, state: "State", limits: RateLimits 
         stack.callback(close_identity)
         state.gate = RequestGate(state.redis, limits, identity.cache.renew_generation)
         state.objects = ObjectStore.from_url(settings.object_store_url)
-        state.vectors = open_vector_store(settings.qdrant_url, settings.qdrant_api_key)
+        state.vectors = open_vector_store(settings.qdrant_url, settings.qdrant_api_key, timeout_seconds=SEARCH_SECONDS)
         stack.push_async_callback(state.vectors.close)
         state.gateway = GatewayClient(settings.gateway_url, ServiceTokens(decode_key(settings.service_key)))
         stack.push_async_callback(state.gateway.aclose)

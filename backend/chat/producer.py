@@ -11,6 +11,7 @@ import msgspec
 from backend.chat.answer_cache import AnswerCache, CachedAnswer
 from backend.chat.errors import AnswerInterrupted, GenerationBroken
 from backend.chat.events import Cited, Delta, Done, Event, Status, Trouble
+from backend.chat.generation import WatchedGeneration
 from backend.chat.live import LiveAnswer
 from backend.chat.schemas import Answer, Stage, TurnState
 from backend.chat.sealed import StoredPart
@@ -126,6 +127,8 @@ class Producer:
         query = Query(text=searched, limit=PASSAGES)
         retrieval = await retrieve(query, self._turn.scope, passages_in_scope, self._tools.store, self._tools.embedder)
         retrieval = msgspec.structs.replace(retrieval, language=self._language)
+        if retrieval.lesser:
+            self._generator = None  # the gateway did not answer for the question's vector: it will not write either
         self._record = {"method": retrieval.method, "embedder": retrieval.model, "lesser": retrieval.lesser}
         if searched != self._turn.question:
             self._record["searched_with_previous_question"] = True
@@ -161,7 +164,7 @@ class Producer:
             return None
         return Generator(
             model=self._generator,
-            stream=self._tools.gateway.stream_chat,
+            stream=WatchedGeneration(self._tools.gateway),
             seed=self._turn.id.int & SEED_MASK,
             tenant_id=self._turn.tenant_id,
             user_id=self._turn.user_id,

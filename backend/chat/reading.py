@@ -9,6 +9,7 @@ from backend.chat.events import Frame
 from backend.chat.hub import Overflow, StreamHub, Subscription
 from backend.chat.live import LiveAnswer
 from backend.chat.streams import silent_seconds
+from db.errors import DatabaseUnavailable
 from ops.runtime.ids import MessageId
 from ops.runtime.redis import Redis, RedisError
 
@@ -126,4 +127,8 @@ class RemoteReader:
             silent, given_up = CHECK_EVERY_SECONDS, time.monotonic() - self._opened_at > SLOWEST_ANSWER_SECONDS
         if not silent:
             return ()
-        return [frame for frame in await self._ended(given_up) if frame.seq > self._seen]
+        try:
+            ended = await self._ended(given_up)
+        except DatabaseUnavailable:
+            return ()  # the reader stays; the next look tells
+        return [frame for frame in ended if frame.seq > self._seen]

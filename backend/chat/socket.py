@@ -5,6 +5,7 @@ its other end, is silent for long or asks for too much is closed with the code t
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Protocol
@@ -21,6 +22,7 @@ from backend.kit.pointers import from_message, unstorable
 from backend.kit.ratelimit import RequestGate
 from backend.kit.subject import Subject
 from backend.problems import problem_document, to_error
+from db.errors import DatabaseUnavailable
 from ops.runtime.ids import ChatSessionId, CourseId, MessageId
 from ops.runtime.logging import get_logger
 
@@ -167,6 +169,9 @@ class ChatSocket:
             raise Closed(NOT_SIGNED_IN, "nobody signed in") from None
         except LyceumError as error:
             raise Closed(NOT_SIGNED_IN, error.title) from error
+        except DatabaseUnavailable as error:
+            await self._tell(None, error)
+            raise Closed(RESTARTING, "try again") from error
         await self._send('{"type":"ready"}')
         return subject
 
@@ -272,9 +277,12 @@ class ChatSocket:
         except (Closed, Gone):
             raise
         except Exception as error:  # noqa: BLE001 - as at the edge of HTTP: `to_error` logs what nobody foresaw
-            problem = problem_document(to_error(error))
-            frame = {"type": "problem", "message_id": message_id, "problem": problem}
-            await self._send(msgspec.json.encode(frame).decode())
+            await self._tell(message_id, error)
+
+    async def _tell(self, message_id: MessageId | None, error: Exception) -> None:
+        problem = problem_document(to_error(error))
+        frame = {"type": "problem", "message_id": message_id, "problem": problem}
+        await self._send(msgspec.json.encode(frame).decode())
 
     async def _send(self, text: str) -> None:
         """Send one frame; an end that does not read is cut off before its frames fill the memory."""
@@ -287,7 +295,8 @@ class ChatSocket:
     async def _watch(self, subject: Subject) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            await self._again(subject)
+            with contextlib.suppress(DatabaseUnavailable):  # nobody can revoke anything then; each frame asks again
+                await self._again(subject)
             if time.monotonic() - self._active_at >= IDLE_SECONDS:
                 raise Closed(IDLE, "idle")
             await self._send('{"type":"heartbeat"}')

@@ -19,6 +19,7 @@ from backend.jobs.service import JobFilter
 from backend.kit.http import CurrentSubject, PageCursor, PageLimit, QueryNumber, QueryText, signed_in
 from backend.kit.pagination import DEFAULT_LIMIT, Page
 from backend.kit.subject import Subject
+from db.errors import DatabaseUnavailable
 from db.jobs import JobState
 from ops.runtime.ids import JobId
 
@@ -103,7 +104,10 @@ async def _stream(subject: Subject, job_id: JobId, events: JobEvents, draining: 
             yield b": still here\n\n"
             spoke_at = time.monotonic()
         await asyncio.sleep(POLL_SECONDS)
-        events = await service.read_events(subject, job_id, events.next_after)
+        try:
+            events = await service.read_events(subject, job_id, events.next_after)
+        except DatabaseUnavailable:
+            events = msgspec.structs.replace(events, items=[])  # the stream stays open and goes on when it is back
 
 
 def _frame(event: JobEvent) -> bytes:

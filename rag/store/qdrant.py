@@ -30,7 +30,9 @@ TIMEOUT_SECONDS = 30
 _CONNECTIONS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=4.0)
 
 
-def open_vector_store(url: str, api_key: str = "", *, shard_number: int = 4) -> "QdrantVectorStore":
+def open_vector_store(
+    url: str, api_key: str = "", *, shard_number: int = 4, timeout_seconds: int = TIMEOUT_SECONDS
+) -> "QdrantVectorStore":
     """Connect to the server at `url` on the first call; `shard_number` counts where this store makes a collection.
 
     The local server holds a collection in one shard whatever it is asked for, and says so.
@@ -38,7 +40,7 @@ def open_vector_store(url: str, api_key: str = "", *, shard_number: int = 4) -> 
     client = AsyncQdrantClient(
         url=url,
         headers={"api-key": api_key} if api_key else None,
-        timeout=TIMEOUT_SECONDS,
+        timeout=timeout_seconds,
         limits=_CONNECTIONS,
         check_compatibility=False,
     )
