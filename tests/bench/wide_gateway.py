@@ -29,7 +29,7 @@ def main() -> None:
         Generation(upstream_from(settings), permits=GENERATIONS),
     )
     port = int(settings.gateway_url.rpartition(":")[2])
-    uvicorn.run(wide, host=app.HOST, port=port, log_config=None, access_log=False, lifespan="on")
+    uvicorn.run(wide, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="on")
 
 
 if __name__ == "__main__":
