@@ -25,6 +25,7 @@ RUN = {
     "clock": "from actors.clock import run_clock as run",
     "gateway": "from inference_gateway.app import serve as run",
     "api": "from backend.app import serve as run",
+    "unlimited_api": "from tests.contract.api.unlimited import serve as run",
 }
 
 
@@ -86,8 +87,8 @@ def start(
         os.close(telling)
     running = Running(name, process, log)
     try:
-        if name in ("api", "gateway"):
-            address = f"http://127.0.0.1:{settings.port}" if name == "api" else settings.gateway_url
+        if name in ("api", "unlimited_api", "gateway"):
+            address = settings.gateway_url if name == "gateway" else f"http://127.0.0.1:{settings.port}"
             until(lambda: _is_ready(running, address), START_SECONDS, lambda: log.read_text()[-3000:])
         else:
             _await_ready(running, listening)
