@@ -105,7 +105,7 @@ def create_app(
         logging_config=None,
     )
     check_declared(app)
-    app.asgi_handler = Edge(app.asgi_handler, settings)
+    app.asgi_handler = Edge(app.asgi_handler, settings, state.draining)
     return app
 
 

@@ -1,5 +1,6 @@
 """The gateway's process: puts the parts together and serves them."""
 
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -96,6 +97,9 @@ def serve(settings: Settings) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+    # uvicorn raises the signal again when it is done; without a handler that would end us before the last spans are sent.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
     uvicorn.Server(config).run()
     shutdown_telemetry()
 

@@ -40,7 +40,7 @@ from rag.answer.sentences import markers
 log = get_logger(__name__)
 
 PERMISSION = "chat.use"
-DRAIN_SECONDS = 15.0
+DRAIN_SECONDS = 12.0
 WAIT_SECONDS = 30.0
 RETRY_SECONDS = 5
 
@@ -165,7 +165,7 @@ class Tutor:
         return ended
 
     async def close(self) -> None:
-        """Let answers end; after 15 s they are stored as interrupted."""
+        """Let answers end; after 12 s they are stored as interrupted."""
         if self._running:
             await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
         for task in self._running:

@@ -1,5 +1,6 @@
 """The outermost layer, one for everything: request id, headers, metrics, trace and one access line per request."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -50,8 +51,9 @@ def security_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
 class Edge:
     """Wraps the whole application, so that answers no route gave (404, 405) carry the same headers."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, draining: asyncio.Event) -> None:
         self._app = app
+        self._draining = draining
         self._headers = security_headers(settings)
         self._tracer = tracer(__name__) if settings.otel_exporter_otlp_endpoint else None
 
@@ -61,7 +63,7 @@ class Edge:
         sent = raw.get(b"x-request-id")
         identifier = accept_request_id(sent.decode("latin-1")) if sent else new_request_id()
         request_id.set(identifier)
-        exchange = _Exchange(self._headers, identifier, scope, send)
+        exchange = _Exchange(self._headers, identifier, scope, send, self._draining)
         signals = HTTP_REQUESTS if scope["type"] == ScopeType.HTTP else WEBSOCKETS
         signals.started()
         started_at = time.perf_counter()
@@ -91,9 +93,12 @@ class Edge:
 class _Exchange:
     """The way out of one answer. 499 is the status of a request whose answer never began."""
 
-    __slots__ = ("_headers", "_identifier", "_pending", "_scope", "_send", "status")
+    __slots__ = ("_draining", "_headers", "_identifier", "_pending", "_scope", "_send", "status")
 
-    def __init__(self, headers: list[tuple[bytes, bytes]], identifier: str, scope: Scope, send: Send) -> None:
+    def __init__(
+        self, headers: list[tuple[bytes, bytes]], identifier: str, scope: Scope, send: Send, draining: asyncio.Event
+    ) -> None:
+        self._draining = draining
         self._headers = headers
         self._identifier = identifier
         self._scope = scope
@@ -119,6 +124,8 @@ class _Exchange:
         headers.append((b"x-request-id", self._identifier.encode()))
         if b"cache-control" not in present and self._scope.get("user") is not None:
             headers.append((b"cache-control", b"no-store"))
+        if self._draining.is_set():
+            headers.append((b"connection", b"close"))
         admission: Admission | None = self._scope["state"].get("admission")
         if admission is not None:
             headers.extend(pair for pair in admission.headers() if pair[0] not in present)

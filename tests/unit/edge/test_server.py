@@ -85,6 +85,20 @@ async def test_request_in_progress_is_answered_before_the_end() -> None:
             await client.get("/slow")
 
 
+async def test_while_it_still_serves_each_answer_sends_its_client_elsewhere() -> None:
+    async with running() as api, httpx.AsyncClient(base_url=f"http://{api.url}") as client:
+        assert "connection" not in (await client.get("/address")).headers
+        api.stop()
+        served = 0
+        while api.server.servers and api.server.servers[0].is_serving() and not api.server.should_exit:
+            response = await client.get("/address")
+            assert (response.status_code, response.headers["connection"]) == (200, "close")
+            served += 1
+            await asyncio.sleep(0.05)
+        assert served > 3
+        api.stop()
+
+
 async def test_stream_ends_when_the_process_drains() -> None:
     async with running() as api, httpx.AsyncClient(base_url=f"http://{api.url}") as client:
         async with client.stream("GET", "/stream") as response:
