@@ -12,7 +12,7 @@ run: $(STAMP)
 
 test: $(STAMP)
 	@tests/system_packages.sh
-	@$(BIN)/pytest -m "not bench" $(ARGS)
+	@$(BIN)/pytest -m "not bench" -n 2 --dist loadfile $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check --quiet .

@@ -55,8 +55,12 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def visit(browser: Browser, stack: Stack) -> AsyncIterator[Visit]:
-    """Makes visitors, each with cookies of their own; at the end none of them may have heard a complaint."""
+async def visit(browser: Browser, campus: Campus, stack: Stack) -> AsyncIterator[Visit]:
+    """Makes visitors, each with cookies of their own; at the end none of them may have heard a complaint.
+
+    `campus` is asked for because its demo has to be read before anybody looks at it.
+    """
+    del campus
     visitors: list[Visitor] = []
     async with AsyncExitStack() as contexts:
 

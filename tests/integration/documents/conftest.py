@@ -24,7 +24,7 @@ from tests.processes import Gateway, process, until
 from tests.servers import Database, RunningValkey
 from tests.vectors import RunningVectors, running_vectors
 
-READY_SECONDS = 60
+READY_SECONDS = 180
 
 
 @pytest.fixture

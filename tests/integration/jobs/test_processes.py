@@ -113,13 +113,13 @@ async def _death(workers: list[Running]) -> float:
     return time.monotonic()
 
 
-async def _ready(installation: Installation, accepted: Accepted, seconds: float = 60) -> None:
+async def _ready(installation: Installation, accepted: Accepted, seconds: float = 180) -> None:
     async with asyncio.timeout(seconds):
         while (await service.get_document(installation.home.administrator, accepted.id)).state != "ready":
             await asyncio.sleep(0.05)
 
 
-async def _until(condition: str, seconds: float = 30) -> None:
+async def _until(condition: str, seconds: float = 90) -> None:
     async with asyncio.timeout(seconds):
         while not await query.fetch_value(condition):
             await asyncio.sleep(0.02)
