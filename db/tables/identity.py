@@ -104,13 +104,14 @@ class LoginFailure(Table, tablename="login_failures", db=ENGINE):
 
 
 class IdempotencyKey(Table, tablename="idempotency_keys", db=ENGINE):
-    """The first answer to a creating request, given again to its repetitions for 24 hours."""
+    """The first answer to a creating request, given again to its repetitions for 24 hours; `act` is what it has done."""
 
     id = primary_key()
     user_id = reference(User, index=False)
     key = Text()
     route = Text()
     body_hash = Bytea()
+    act = JSONB(null=True, default=None)
     status = Integer(null=True, default=None)
     headers = JSONB(null=True, default=None)
     body = Bytea(null=True, default=None)
