@@ -63,9 +63,12 @@ async def purge_deleted(objects: ObjectStore) -> int:
     """
     due = await documents.due_for_purge(PURGE_BATCH)
     for document in due:
-        for sha256 in await documents.bytes_only_in(document):
-            await _destroy(objects, str(document.tenant_id), sha256.hex())
+        hashes = await documents.bytes_only_in(document)
         async with unit_of_work() as uow:
+            await documents.hold_bytes(uow, document.tenant_id, hashes)
+            # Asked again under the lock: an upload of the same bytes may have been accepted meanwhile.
+            for sha256 in set(hashes).intersection(await documents.bytes_only_in(document)):
+                await _destroy(objects, str(document.tenant_id), sha256.hex())
             await documents.purge(uow, document.id)
             await uow.audit(None, "document.purged", {"document_id": str(document.id)}, tenant_id=document.tenant_id)
     return len(due)
