@@ -155,6 +155,17 @@ class UnsupportedMediaType(LyceumError):
     title = "Unsupported media type"
 
 
+class RequestCarriedOut(LyceumError):
+    """An earlier request with the same idempotency key did what it asked for, but its answer was lost; do not repeat it.
+
+    `detail` names what was done and the ids of what was made.
+    """
+
+    type = "request-carried-out"
+    status = 409
+    title = "Carried out already"
+
+
 class IdempotencyKeyReused(LyceumError):
     """The idempotency key was used before with another body; take a new key for a new request."""
 

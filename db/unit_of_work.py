@@ -19,6 +19,7 @@ from uuid import UUID
 from piccolo.engine.postgres import PostgresTransaction
 
 from db import query
+from db.acts import Act, taken_key
 from db.dispatch import Dispatch, dispatcher
 from db.engine import ACQUIRE_TIMEOUT_SECONDS, ENGINE
 from db.errors import DatabaseError, DatabaseUnavailable, LeaseLost, translated
@@ -96,6 +97,7 @@ class UnitOfWork:
         self._transaction: _Transaction | None = None
         self._dispatches: list[Dispatch] = []
         self._after_commit: list[AfterCommit] = []
+        self._acts: list[Act] = []
 
     async def __aenter__(self) -> Self:
         if ENGINE.current_transaction.get() is not None:
@@ -112,6 +114,12 @@ class UnitOfWork:
     ) -> None:
         assert self._transaction is not None
         with translated():
+            if exception is None:
+                try:
+                    await self._note_acts()
+                except BaseException as error:
+                    await self._transaction.__aexit__(type(error), error, error.__traceback__)
+                    raise
             await self._transaction.__aexit__(exception_type, exception, traceback)
         if exception is None:
             await self._run_after_commit()
@@ -150,6 +158,7 @@ class UnitOfWork:
             sealed,
             request_id.get(),
         )
+        self._acts.append(Act(action=action, metadata=metadata or {}))
 
     async def enqueue(
         self, kind: JobKind[Args], args: Args, *, subject: Principal, subject_id: UUID | None = None
@@ -203,6 +212,19 @@ class UnitOfWork:
         )
         if held is None:
             raise LeaseLost(f"attempt {claim.attempt} no longer owns job {claim.job_id}")
+
+    async def _note_acts(self) -> None:
+        """Say with the request's idempotency key what it has done: whatever dies now, a repetition does not do it again."""
+        taken = taken_key.get()
+        if taken is not None and self._acts:
+            await query.execute(
+                """UPDATE idempotency_keys SET act = coalesce(act, '[]') || $4::jsonb
+                   WHERE user_id = $1 AND route = $2 AND key = $3 AND status IS NULL""",
+                taken.user_id,
+                taken.route,
+                taken.key,
+                query.to_json(self._acts),
+            )
 
     async def _run_after_commit(self) -> None:
         if self._dispatches:
