@@ -38,8 +38,14 @@ class RetrySchedule(msgspec.Struct, frozen=True):
         return base * random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311 - spreads load, guards nothing
 
 
+_cancellable: set[str] = set()
+
+
 class JobKind(msgspec.Struct, Generic[Args], frozen=True, kw_only=True):
-    """A kind of job. No field has a default: whoever declares a kind decides each of them."""
+    """A kind of job. No field has a default: whoever declares a kind decides each of them.
+
+    `cancellable` is for work that a person asked for and may call off; never for what keeps an index true to the rows.
+    """
 
     name: str
     args: type[Args]
@@ -49,6 +55,7 @@ class JobKind(msgspec.Struct, Generic[Args], frozen=True, kw_only=True):
     time_limit_seconds: float
     max_age_seconds: float
     concurrency_per_tenant: int
+    cancellable: bool
     dedupe_key: Callable[[Args], str | None]
 
     def __post_init__(self) -> None:
@@ -61,6 +68,13 @@ class JobKind(msgspec.Struct, Generic[Args], frozen=True, kw_only=True):
             or self.concurrency_per_tenant < 1
         ):
             raise ValueError(f"job kind {self.name!r}: limits must be positive and the name not empty")
+        if self.cancellable:
+            _cancellable.add(self.name)
+
+
+def is_cancellable(kind: str) -> bool:
+    """Tell whether people may call off jobs of that name; a kind that this process has not loaded stays out of reach."""
+    return kind in _cancellable
 
 
 class JobError(msgspec.Struct, frozen=True, kw_only=True):

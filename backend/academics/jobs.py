@@ -27,5 +27,6 @@ COURSE_MOVED: Final = JobKind(
     time_limit_seconds=HOUR,
     max_age_seconds=7 * DAY,
     concurrency_per_tenant=2,
+    cancellable=False,
     dedupe_key=lambda _: None,  # one that runs may have read the row before this move
 )

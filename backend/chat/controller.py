@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from litestar import Controller, Litestar, Request, Response, WebSocket, delete, get, post, websocket
@@ -26,11 +27,13 @@ from backend.kit.http import (
     PageCursor,
     PageLimit,
     QueryNumber,
+    begin_unstored,
     own_authentication,
     permission,
     signed_in,
 )
 from backend.kit.pagination import DEFAULT_LIMIT, Page
+from backend.kit.subject import Subject
 from ops.runtime.ids import ChatSessionId, MessageId
 
 AnyRequest = Request[Any, Any, Any]
@@ -51,18 +54,34 @@ class ChatController(Controller):
     tags = ("chat",)
 
     @post(
-        opt=permission(PERMISSION, request_class="questions"),
+        opt=permission(PERMISSION, request_class="questions", stores_answer=False),
         status_code=HTTP_200_OK,
         responses={200: ResponseSpec(Answer, description="the answer; as text/event-stream its events as they come")},
     )
     async def ask(self, data: JSONBody[ChatRequest], subject: CurrentSubject, request: AnyRequest) -> Response[Any]:
-        """Ask the tutor. With `Accept: text/event-stream` the events come at once; `Location` is where to resume."""
+        """Ask the tutor. With `Accept: text/event-stream` the events come at once; `Location` is where to resume.
+
+        Repeated with its `Idempotency-Key`, a question is not asked again: its answer is read as history shows it now, with
+        what was withdrawn meanwhile left out. With `text/event-stream` the key has no effect: resume at `Location`.
+        """
         tutor: Tutor = request.app.state.tutor
         if not _wants_events(request):
-            return Response(await tutor.answer(subject, data))
+            return await self._whole_answer(tutor, subject, data, request)
         turn, reader = await tutor.ask(subject, data)
-        location = f"{self.path}/messages/{turn.id}/events"
-        return _stream(request, reader, {"location": location, "x-session-id": str(turn.session_id)})
+        return _stream(request, reader, {"location": self._events(turn.id), "x-session-id": str(turn.session_id)})
+
+    async def _whole_answer(
+        self, tutor: Tutor, subject: Subject, data: ChatRequest, request: AnyRequest
+    ) -> Response[Answer]:
+        earlier = await begin_unstored(request, subject)
+        if earlier is None:
+            answer = await tutor.answer(subject, data)
+            return Response(answer, headers={"location": self._events(answer.message_id)})
+        answer = await history.answer(subject, UUID(earlier.split("/")[-2]))
+        return Response(answer, headers={"location": earlier, "idempotency-replayed": "true"})
+
+    def _events(self, message_id: MessageId) -> str:
+        return f"{self.path}/messages/{message_id}/events"
 
     @get("/sessions", opt=signed_in())
     async def list_sessions(
@@ -120,7 +139,7 @@ class ChatController(Controller):
         items = [msgspec.Raw(frame.data) for frame in frames]
         return Response(EventPage(items=items, next_after=frames[-1].seq if frames else after, done=done))
 
-    @post("/messages/{message_id:uuid}/stop", opt=signed_in(), status_code=HTTP_202_ACCEPTED)
+    @post("/messages/{message_id:uuid}/stop", opt=signed_in(stores_answer=False), status_code=HTTP_202_ACCEPTED)
     async def stop(self, subject: CurrentSubject, message_id: FromPath[MessageId], request: AnyRequest) -> Stopped:
         """Stop an answer; what was said stays."""
         tutor: Tutor = request.app.state.tutor

@@ -129,6 +129,16 @@ async def own_turn(subject: Subject, message_id: UUID) -> TurnRow:
     return row
 
 
+async def answer(subject: Subject, message_id: UUID) -> Answer:
+    """Return the person's answer as it may be read now.
+
+    Raises:
+        MessageNotFound
+    """
+    (turn,) = await read_turns(subject, [await own_turn(subject, message_id)])
+    return answer_of(turn)
+
+
 async def read_turns(subject: Subject, rows: Sequence[TurnRow]) -> list[ReadTurn]:
     """Unseal turns of one person and resolve what they cite with that person's rights of now."""
     key = await person_key(subject.user_id)

@@ -41,6 +41,7 @@ INGEST: Final = JobKind(
     time_limit_seconds=2 * HOUR,
     max_age_seconds=2 * DAY,
     concurrency_per_tenant=4,
+    cancellable=True,
     dedupe_key=lambda args: f"{args.document_id}/{args.version}",
 )
 
@@ -53,6 +54,7 @@ PRUNE: Final = JobKind(
     time_limit_seconds=10 * MINUTE,
     max_age_seconds=7 * DAY,
     concurrency_per_tenant=4,
+    cancellable=False,
     dedupe_key=lambda _: None,  # one that runs may have looked already: each change needs a look of its own
 )
 
@@ -65,5 +67,6 @@ REINDEX: Final = JobKind(
     time_limit_seconds=2 * HOUR,
     max_age_seconds=2 * DAY,
     concurrency_per_tenant=2,
+    cancellable=False,
     dedupe_key=lambda args: f"{args.document_id}/{args.model}",
 )

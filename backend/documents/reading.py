@@ -40,6 +40,18 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
     content: AsyncIterator[bytes]
 
 
+class PagePicture(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture that may be shown, whether or not it is drawn yet; `etag` changes with the bytes it is drawn from."""
+
+    row: VersionRow
+    page: int
+    width_px: int
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.row.sha256.hex()}-{self.page}-{self.width_px}"'
+
+
 async def list_chunks(
     subject: Subject, document_id: UUID, *, version: int | None, cursor: str | None, limit: int
 ) -> Page[Chunk]:
@@ -82,10 +94,8 @@ async def read_file(subject: Subject, objects: ObjectStore, document_id: UUID, v
     )
 
 
-async def page_image(
-    subject: Subject, objects: ObjectStore, document_id: UUID, page: int, *, version: int | None, width: int
-) -> bytes:
-    """Return a PNG of a page of a PDF, at least `width` pixels wide up to 1600, made once and kept.
+async def find_page(subject: Subject, document_id: UUID, page: int, *, version: int | None, width: int) -> PagePicture:
+    """Say which picture shows a page of a PDF at least `width` pixels wide, up to 1600.
 
     Raises:
         DocumentNotFound: see `open_version`; or there is no such page, or the format has no pages to draw.
@@ -94,7 +104,16 @@ async def page_image(
     if row.media_type != PDF or not 1 <= page <= (row.page_count or 0):
         raise DocumentNotFound("There is no such page to show.")
     drawn = next((offered for offered in IMAGE_WIDTHS if offered >= width), IMAGE_WIDTHS[-1])
-    artefacts = _artefacts(subject, objects, row)
+    return PagePicture(row=row, page=page, width_px=drawn)
+
+
+async def page_image(subject: Subject, objects: ObjectStore, picture: PagePicture) -> bytes:
+    """Return the PNG, made once and kept.
+
+    Raises:
+        DocumentNotFound: the page cannot be drawn, or its file is gone.
+    """
+    artefacts, page, drawn = _artefacts(subject, objects, picture.row), picture.page, picture.width_px
     png = await artefacts.page_image(page, drawn)
     if png is None:
         try:

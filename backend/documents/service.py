@@ -59,6 +59,7 @@ async def upload(subject: Subject, objects: ObjectStore, form: UploadForm, file:
     document_id = DocumentId(new_id())
     try:
         async with unit_of_work() as uow:
+            await _hold_stored(uow, subject, objects, file)
             title = (form.title or "").strip() or title_of(file.name)
             await documents.add(uow, document_id, subject.tenant_id, course.course_id, title, subject.user_id)
             accepted = await _accept_version(uow, subject, course, document_id, _new_version(subject, file, 1))
@@ -84,6 +85,7 @@ async def add_version(
     await _store(subject, objects, file)
     try:
         async with unit_of_work() as uow:
+            await _hold_stored(uow, subject, objects, file)
             row = (await open_document(subject, document_id, WRITE, lock=True)).row
             new = _new_version(subject, file, row.latest_version + 1)
             return await _accept_version(uow, subject, course, DocumentId(document_id), new), True
@@ -263,6 +265,12 @@ async def _store(subject: Subject, objects: ObjectStore, file: UploadedFile) -> 
     key = original_key(subject.tenant_id, file.sha256.hex())
     if not await objects.exists(key):
         await objects.put(key, read_pieces(file.path) if file.size_bytes else b"")
+
+
+async def _hold_stored(uow: UnitOfWork, subject: Subject, objects: ObjectStore, file: UploadedFile) -> None:
+    """Keep the purge off these bytes until the version is committed; what it has just destroyed is put again."""
+    await documents.hold_bytes(uow, subject.tenant_id, [file.sha256])
+    await _store(subject, objects, file)
 
 
 def _new_version(subject: Subject, file: UploadedFile, number: int) -> NewVersion:

@@ -7,7 +7,7 @@ from backend.identity.errors import LastAdministrator, MoreThanOwnRights
 from backend.kit.subject import CourseRef, Subject
 from db.repositories import identity, rights
 from db.unit_of_work import UnitOfWork
-from ops.runtime.ids import FacultyId, TenantId
+from ops.runtime.ids import FacultyId, TenantId, UserId
 
 ADMINISTRATION = frozenset({"role.write", "grant.write"})
 
@@ -34,6 +34,16 @@ def check_own_rights(
     ]
     if beyond:
         raise MoreThanOwnRights(beyond)
+
+
+async def check_rights_of_person(subject: Subject, user_id: UserId) -> None:
+    """Refuse power over a person, active or disabled, who holds anywhere what one does not hold in the whole tenant.
+
+    Raises:
+        MoreThanOwnRights: with the permissions that are missing.
+    """
+    if user_id != subject.user_id:
+        check_own_rights(subject, await rights.permissions_of(user_id, subject.tenant_id))
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from msgspec import UNSET
 from backend.identity import accounts, sessions
 from backend.identity.accounts import normalise_email
 from backend.identity.errors import EmailTaken, PersonNotFound
-from backend.identity.escalation import check_own_rights, keeps_an_administrator
+from backend.identity.escalation import check_own_rights, check_rights_of_person, keeps_an_administrator
 from backend.identity.revocation import rights_changed
 from backend.identity.schemas import NewPersonInput, PersonChange
 from backend.kit.subject import Subject
@@ -63,13 +63,15 @@ async def change_person(subject: Subject, user_id: UserId, change: PersonChange)
     """Change a person; who is disabled is signed out everywhere and cannot sign in.
 
     Raises:
-        PersonNotFound, EmailTaken, LastAdministrator
+        PersonNotFound, EmailTaken, LastAdministrator. MoreThanOwnRights: a new address or state for who holds more
     """
     subject.require("person.write")
     email = None if change.email is UNSET else (change.email.strip(), normalise_email(change.email))
     state = None if change.state is UNSET else change.state
     try:
         async with unit_of_work() as uow, keeps_an_administrator(uow, subject.tenant_id):
+            if email is not None or state is not None:
+                await check_rights_of_person(subject, user_id)
             person = await rows.update(
                 uow,
                 user_id,
@@ -95,10 +97,11 @@ async def delete_person(subject: Subject, user_id: UserId) -> None:
     """Hide a person until the purge date and sign them out everywhere.
 
     Raises:
-        PersonNotFound, LastAdministrator
+        PersonNotFound, LastAdministrator. MoreThanOwnRights: they hold more
     """
     subject.require("person.write")
     async with unit_of_work() as uow, keeps_an_administrator(uow, subject.tenant_id):
+        await check_rights_of_person(subject, user_id)
         if not await rows.delete(uow, user_id, subject.tenant_id):
             raise PersonNotFound("There is no such person.")
         await rights_changed(uow, [user_id])

@@ -172,7 +172,7 @@ async def take(subject: Subject, user_id: UserId, grant_id: GrantId) -> None:
     """End a grant in a place where one may give grants.
 
     Raises:
-        GrantNotFound, LastAdministrator
+        GrantNotFound, LastAdministrator. MoreThanOwnRights: the role gives there what one does not hold there
     """
     found = await rows.grant(grant_id, user_id, subject.tenant_id)
     if found is None:
@@ -186,6 +186,9 @@ async def take(subject: Subject, user_id: UserId, grant_id: GrantId) -> None:
         raise GrantNotFound("There is no such grant.")
     subject.require("grant.write", course, faculty_id=found.faculty_id)
     async with unit_of_work() as uow, keeps_an_administrator(uow, subject.tenant_id):
+        role = await rows.hold_role(uow, found.role_id, subject.tenant_id)
+        if role is not None and user_id != subject.user_id:
+            check_own_rights(subject, role.permissions, course, faculty_id=found.faculty_id)
         if not await rows.delete_grant(uow, grant_id):
             raise GrantNotFound("There is no such grant.")
         await rights_changed(uow, [user_id])

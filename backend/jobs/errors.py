@@ -24,6 +24,16 @@ class JobOver(Conflict):
         self.state = state
 
 
+class JobNotCancellable(Conflict):
+    """The job keeps what people see true to what was decided; it runs to its end."""
+
+    type = "job-not-cancellable"
+    title = "Job cannot be cancelled"
+
+    def __init__(self) -> None:
+        super().__init__("Jobs of this kind run to their end.")
+
+
 class JobStopped(Exception):
     """Somebody asked to cancel the job that runs: leave off between two steps."""
 

@@ -5,11 +5,11 @@ from uuid import UUID
 
 import msgspec
 
-from backend.jobs.errors import JobNotFound, JobOver
+from backend.jobs.errors import JobNotCancellable, JobNotFound, JobOver
 from backend.jobs.schemas import JobEvent, JobEvents, JobProgress, JobView
 from backend.kit.pagination import Page, decode_cursor, page_of
 from backend.kit.subject import Subject
-from db.jobs import TERMINAL_STATES, JobError, JobState
+from db.jobs import TERMINAL_STATES, JobError, JobState, is_cancellable
 from db.repositories import jobs
 from db.repositories.jobs import JobRow
 from db.unit_of_work import unit_of_work
@@ -83,11 +83,14 @@ async def cancel_job(subject: Subject, job_id: UUID) -> JobView:
     Raises:
         JobNotFound: there is no such job for this subject.
         PermissionMissing: it is another person's and the subject may only look.
+        JobNotCancellable: it is upkeep, which nobody may call off.
         JobOver: it has ended.
     """
     row = await _readable(subject, job_id)
     if row.user_id != subject.user_id:
         subject.require(WRITE_ALL)
+    if not is_cancellable(row.kind):
+        raise JobNotCancellable
     async with unit_of_work() as uow:
         state = await jobs.request_cancel(uow, job_id, subject.tenant_id)
         if state is None or state in TERMINAL_STATES:

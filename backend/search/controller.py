@@ -15,7 +15,7 @@ class SearchController(Controller):
     path = "/api/v1/search"
     tags = ("search",)
 
-    @post(opt=permission(PERMISSION, request_class="questions"), status_code=HTTP_200_OK)
+    @post(opt=permission(PERMISSION, request_class="questions", stores_answer=False), status_code=HTTP_200_OK)
     async def search(
         self, data: JSONBody[SearchRequest], subject: CurrentSubject, request: Request[Any, Any, Any]
     ) -> SearchResults:

@@ -1,5 +1,6 @@
 """Documents and their versions as readers see them, and what people change about them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -265,6 +266,18 @@ async def due_for_purge(limit: int) -> list[DeletedRow]:
         "SELECT id, tenant_id FROM documents WHERE purge_after <= now() ORDER BY purge_after LIMIT $1",
         limit,
     )
+
+
+async def hold_bytes(uow: UnitOfWork, tenant_id: UUID, hashes: Iterable[bytes]) -> None:
+    """Keep every other upload or purge of these bytes in the tenant waiting until the transaction ends.
+
+    Locks come before the rows of documents, in the order of the hashes, so that no two holders wait for each other.
+    """
+    del uow
+    for sha256 in sorted(hashes):
+        await query.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"document_bytes:{tenant_id}:{sha256.hex()}"
+        )
 
 
 async def bytes_only_in(document: DeletedRow) -> list[bytes]:

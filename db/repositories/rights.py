@@ -145,6 +145,16 @@ async def holders_of_role(uow: UnitOfWork, role_id: UUID) -> list[UserId]:
     )
 
 
+async def permissions_of(user_id: UUID, tenant_id: UUID) -> list[str]:
+    """Return all that a person's live grants allow, wherever they count and whether or not the person is active."""
+    return await query.fetch_values(
+        """SELECT DISTINCT unnest(r.permissions) FROM grants g JOIN roles r ON r.id = g.role_id
+           WHERE g.tenant_id = $1 AND g.user_id = $2 AND g.deleted_at IS NULL AND r.deleted_at IS NULL""",
+        tenant_id,
+        user_id,
+    )
+
+
 async def grants_of(user_id: UUID, tenant_id: UUID) -> list[GrantRow]:
     """Return a person's live grants, oldest first."""
     return await query.fetch(GrantRow, f"{_GRANT} AND g.user_id = $2 ORDER BY g.id LIMIT 1000", tenant_id, user_id)

@@ -6,8 +6,9 @@ from urllib.parse import quote
 from litestar import Controller, Request, Response, get
 from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response import Stream
+from litestar.status_codes import HTTP_304_NOT_MODIFIED
 
 from backend.documents import reading
 from backend.documents.schemas import Chunk, PageBoxes, VersionText
@@ -21,6 +22,8 @@ AnyRequest = Request[Any, Any, Any]
 Version = Annotated[int | None, QueryParameter(ge=1, le=MAX_NUMBER, description="the one served unless given")]
 Width = Annotated[int, QueryParameter(ge=64, le=4096, description="pixels")]
 
+IfNoneMatch = Annotated[str | None, HeaderParameter(name="if-none-match", required=False, max_length=1000)]
+
 READ = permission("document.read")
 # A file that a stranger uploaded: shown by no browser as a page of this site.
 HARMLESS = {
@@ -28,7 +31,8 @@ HARMLESS = {
     "content-security-policy": "default-src 'none'; sandbox",
     "cache-control": "private, no-store",
 }
-PRIVATE = {"cache-control": "private, max-age=300"}
+# The browser may keep it but asks each time, so that who lost the right sees it no more.
+ASK_EACH_TIME = {"cache-control": "private, no-cache"}
 
 
 class ReadingController(Controller):
@@ -78,7 +82,10 @@ class ReadingController(Controller):
         media_type="image/png",
         responses={200: ResponseSpec(bytes, media_type="image/png", description="the page")},
         response_headers=[
-            ResponseHeader(name="cache-control", description="kept by the browser", documentation_only=True)
+            ResponseHeader(
+                name="cache-control", description="kept by the browser, asked for each time", documentation_only=True
+            ),
+            ResponseHeader(name="etag", description="of the picture", documentation_only=True),
         ],
     )
     async def page_image(
@@ -89,11 +96,15 @@ class ReadingController(Controller):
         request: AnyRequest,
         version: Version = None,
         width: Width = 1200,
+        if_none_match: IfNoneMatch = None,
     ) -> Response[bytes]:
         """A picture of a page of a PDF, at least as wide as asked for up to 1600 pixels."""
-        objects = request.app.state.objects
-        png = await reading.page_image(subject, objects, document_id, page, version=version, width=width)
-        return Response(png, media_type="image/png", headers=PRIVATE)
+        picture = await reading.find_page(subject, document_id, page, version=version, width=width)
+        headers = {**ASK_EACH_TIME, "etag": picture.etag}
+        if picture.etag in _tags(if_none_match):
+            return Response(b"", status_code=HTTP_304_NOT_MODIFIED, media_type="image/png", headers=headers)
+        png = await reading.page_image(subject, request.app.state.objects, picture)
+        return Response(png, media_type="image/png", headers=headers)
 
     @get("/pages/{page:int}/boxes", opt=READ)
     async def page_boxes(
@@ -113,6 +124,11 @@ class ReadingController(Controller):
         span = (char_start, char_end)
         objects = request.app.state.objects
         return await reading.page_boxes(subject, objects, document_id, page, version=version, span=span)
+
+
+def _tags(if_none_match: str | None) -> set[str]:
+    """Return the tags of the header, compared weakly (RFC 9110, 13.1.2)."""
+    return {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
 
 
 def _attachment(name: str) -> str:

@@ -49,12 +49,12 @@ class AuthController(Controller):
         opened = await sessions.refresh(data.refresh_token)
         return opened.tokens()
 
-    @post("/logout", opt=signed_in(), status_code=HTTP_204_NO_CONTENT)
+    @post("/logout", opt=signed_in(stores_answer=False), status_code=HTTP_204_NO_CONTENT)
     async def logout(self, subject: CurrentSubject) -> None:
         """End the present session."""
         await sessions.sign_out(subject)
 
-    @post("/ws-ticket", opt=signed_in(), status_code=HTTP_201_CREATED)
+    @post("/ws-ticket", opt=signed_in(stores_answer=False), status_code=HTTP_201_CREATED)
     async def ws_ticket(self, subject: CurrentSubject) -> WebSocketTicket:
         """Get a ticket that opens one WebSocket within 30 seconds."""
         return await sessions.issue_ticket(subject)

@@ -29,7 +29,7 @@ class MeController(Controller):
         """Change one's name or language; what is left out stays."""
         return profile(subject, await service.change_profile(subject, data))
 
-    @post("/password", status_code=HTTP_204_NO_CONTENT, opt=signed_in(request_class="sign_ins"))
+    @post("/password", status_code=HTTP_204_NO_CONTENT, opt=signed_in(request_class="sign_ins", stores_answer=False))
     async def change_password(self, subject: CurrentSubject, data: JSONBody[PasswordChange]) -> None:
         """Change one's password; all other sessions end."""
         await service.change_password(subject, data)

@@ -40,7 +40,7 @@ class UserController(Controller):
         )
         return page_of(rows, limit, lambda row: ByPerson(row.id))
 
-    @post(opt=permission("person.write"), status_code=HTTP_201_CREATED)
+    @post(opt=permission("person.write", stores_answer=False), status_code=HTTP_201_CREATED)
     async def create_user(self, subject: CurrentSubject, data: JSONBody[NewPersonInput]) -> PersonRow:
         """Make a person."""
         return await people.create_person(subject, data)
@@ -62,7 +62,11 @@ class UserController(Controller):
         """Delete a person; the account can be recovered until its purge date."""
         await people.delete_person(subject, user_id)
 
-    @post("/{user_id:uuid}/sign-in-link", opt=permission("person.write"), status_code=HTTP_201_CREATED)
+    @post(
+        "/{user_id:uuid}/sign-in-link",
+        opt=permission("person.write", stores_answer=False),
+        status_code=HTTP_201_CREATED,
+    )
     async def create_sign_in_link(self, subject: CurrentSubject, user_id: FromPath[UserId]) -> SignInLink:
         """Make a link that signs the person in once within 24 hours; earlier links end."""
         return await links.make_sign_in_link(subject, user_id)

@@ -12,7 +12,15 @@ from backend.kit.http.access import (
 )
 from backend.kit.http.browser import BrowserProtection, Connection
 from backend.kit.http.edge import Edge
-from backend.kit.http.guard import Authenticate, CurrentSubject, admit, current_subject, guard, record_refusal
+from backend.kit.http.guard import (
+    Authenticate,
+    CurrentSubject,
+    admit,
+    begin_unstored,
+    current_subject,
+    guard,
+    record_refusal,
+)
 from backend.kit.http.parameters import PageCursor, PageLimit, PathNumber, QueryNumber, QueryText
 from backend.kit.http.request import LyceumRequest
 
@@ -31,6 +39,7 @@ __all__ = [
     "QueryText",
     "UndeclaredAccess",
     "admit",
+    "begin_unstored",
     "check_declared",
     "current_subject",
     "declared_routes",

@@ -19,31 +19,45 @@ class UndeclaredAccess(Exception):
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """Who may call a route, and which bucket a call draws on (reads or writes by method when None)."""
+    """Who may call a route, and which bucket a call draws on (reads or writes by method when None).
+
+    `stores_answer`: an answer may be kept for repetitions with the same `Idempotency-Key`. It is False where the answer
+    holds a secret or depends on what the person may read at the time; the guard then leaves the key alone.
+    """
 
     signed_in: bool = True
     permission: str | None = None
     own_authentication: bool = False
     request_class: RequestClass | None = None
     streams_body: bool = False
+    stores_answer: bool = True
 
 
-def permission(name: str, *, request_class: RequestClass | None = None, streams_body: bool = False) -> dict[str, Any]:
+def permission(
+    name: str,
+    *,
+    request_class: RequestClass | None = None,
+    streams_body: bool = False,
+    stores_answer: bool = True,
+) -> dict[str, Any]:
     """For `opt=`: the caller holds `name` somewhere; the service then asks for the place.
 
     `streams_body` marks a route that reads its body piece by piece, which the edge then leaves unread.
     """
-    return {OPTION: Access(permission=name, request_class=request_class, streams_body=streams_body)}
+    access = Access(
+        permission=name, request_class=request_class, streams_body=streams_body, stores_answer=stores_answer
+    )
+    return {OPTION: access}
 
 
-def signed_in(*, request_class: RequestClass | None = None) -> dict[str, Any]:
+def signed_in(*, request_class: RequestClass | None = None, stores_answer: bool = True) -> dict[str, Any]:
     """For `opt=`: anybody who is signed in, about themselves."""
-    return {OPTION: Access(request_class=request_class)}
+    return {OPTION: Access(request_class=request_class, stores_answer=stores_answer)}
 
 
 def public(*, request_class: RequestClass | None = None) -> dict[str, Any]:
-    """For `opt=`: anybody. With a request class, calls are limited per address."""
-    return {OPTION: Access(signed_in=False, request_class=request_class)}
+    """For `opt=`: anybody. With a request class, calls are limited per address. No answer is stored: nobody owns it."""
+    return {OPTION: Access(signed_in=False, request_class=request_class, stores_answer=False)}
 
 
 def own_authentication(name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from backend.kit.http.access import Access, access_of
 from backend.kit.http.browser import SAFE_METHODS, BrowserProtection, Connection
 from backend.kit.ratelimit import RequestClass, RequestGate
 from backend.kit.subject import Subject
+from db.acts import taken_key
 from db.errors import DatabaseError
 from db.unit_of_work import unit_of_work
 from ops.runtime.logging import get_logger
@@ -76,12 +77,33 @@ async def record_refusal(exception: Exception, scope: Any) -> None:
     subject = scope.get("user")
     if not isinstance(exception, PermissionMissing) or not isinstance(subject, Subject):
         return
+    taken_key.set(None)  # a refusal is not what an idempotency key protects
     about = {"permission": exception.permission, "method": scope.get("method"), "route": scope.get("path_template")}
     try:
         async with unit_of_work() as uow:
             await uow.audit(subject, "permission.refused", about)
     except DatabaseError as error:
         log.warning("refusal_not_audited", error=type(error).__name__, **about)
+
+
+async def begin_unstored(request: Any, subject: Subject) -> str | None:
+    """Take the request's idempotency key, if it has one, and keep only the `Location` of its answer, which must have one.
+
+    For a handler whose route does not store answers. Returns the first answer's `Location` when the request is a
+    repetition: the handler then makes the answer anew from what the person may read now.
+
+    Raises:
+        RequestStillRunning, IdempotencyKeyReused, ValidationFailed: as `backend.kit.idempotency.begin`.
+    """
+    key = request.headers.get(IDEMPOTENCY_HEADER)
+    if key is None:
+        return None
+    try:
+        pending = await idempotency.begin(key, subject.user_id, _route(request), await request.body(), keeps_body=False)
+    except idempotency.AnsweredBefore as before:
+        return before.answer.location
+    request.scope["state"]["pending_answer"] = pending
+    return None
 
 
 def current_subject(connection: Connection) -> Subject:
@@ -102,11 +124,14 @@ async def _authenticated(connection: Connection) -> Subject:
 
 
 async def _begin_idempotent(connection: Any, access: Access, subject: Subject, key: str) -> None:
-    if access.streams_body or "text/event-stream" in connection.headers.get("accept", ""):
+    if not access.stores_answer or access.streams_body or "text/event-stream" in connection.headers.get("accept", ""):
         return
-    route = f"POST {connection.scope['path']}"
-    pending = await idempotency.begin(key, subject.user_id, route, await connection.body())
+    pending = await idempotency.begin(key, subject.user_id, _route(connection), await connection.body())
     connection.scope["state"]["pending_answer"] = pending
+
+
+def _route(connection: Connection) -> str:
+    return f"POST {connection.scope['path']}"
 
 
 def _request_class(connection: Connection, access: Access | None) -> RequestClass:

@@ -244,13 +244,40 @@ async def test_a_reader_who_leaves_ends_no_answer(here: Api, school: School) -> 
 async def test_a_repeated_request_with_its_key_is_one_question(here: Api, school: School) -> None:
     asking = client(here, school)
     before = await query.fetch_value("SELECT count(*) FROM chat_turns")
-    answers = [
-        (await asking.post("/api/v1/chat", json={"message": GENES}, headers={"idempotency-key": "q-1"})).json()
-        for _ in range(2)
-    ]
+    first, again = [await keyed(asking, "q-1") for _ in range(2)]
 
-    assert answers[0] == answers[1]
+    assert first.json() == again.json()
+    assert first.headers["location"] == again.headers["location"]
+    assert again.headers["idempotency-replayed"] == "true"
+    assert (await keyed(asking, "q-1", "Another question?")).status_code == 422
     assert await query.fetch_value("SELECT count(*) FROM chat_turns") == before + 1
+    assert await query.fetch_values("SELECT body FROM idempotency_keys WHERE key = 'q-1'") == [b""]
+
+
+async def test_a_repeated_question_is_answered_from_what_may_be_read_now(here: Api, school: School) -> None:
+    from backend.academics import enrolments
+
+    await enrolments.enrol(school.people["administrator"], school.biology, school.id_of("historian"))
+    asking = client(here, school, "historian")
+    first = (await keyed(asking, "q-2")).json()
+    assert "37 genes" in first["answer"]
+    await query.execute(
+        "UPDATE enrolments SET ended_at = now() WHERE user_id = $1 AND course_id = $2",
+        school.id_of("historian"),
+        school.biology,
+    )
+
+    again = (await keyed(asking, "q-2")).json()
+
+    assert again["message_id"] == first["message_id"]
+    assert "37" not in again["answer"]
+    assert [(view["withdrawn"], view["quote"]) for view in again["citations"]] == [(True, None)] * len(
+        first["citations"]
+    )
+
+
+async def keyed(asking: httpx.AsyncClient, key: str, message: str = GENES) -> httpx.Response:
+    return await asking.post("/api/v1/chat", json={"message": message}, headers={"idempotency-key": key})
 
 
 async def test_open_answers_whose_process_is_gone_do_not_count(here: Api, school: School) -> None:

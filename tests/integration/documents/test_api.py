@@ -192,6 +192,13 @@ def test_pages_of_a_pdf_and_where_a_passage_stands(site: Site) -> None:
     assert (image.status_code, image.headers["content-type"]) == (200, "image/png")
     assert image.content.startswith(b"\x89PNG")
     assert int.from_bytes(image.content[16:20], "big") == 800
+    assert "no-cache" in image.headers["cache-control"]
+    same = {"if-none-match": image.headers["etag"]}
+    again = student.get(f"{here}/pages/{chunk['page']}/image", params={"width": 700}, headers=same)
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", image.headers["etag"])
+    other = student.get(f"{here}/pages/{chunk['page']}/image", params={"width": 900}, headers=same)
+    assert (other.status_code, other.headers["etag"] != image.headers["etag"]) == (200, True)
+    assert site["idle"].get(f"{here}/pages/{chunk['page']}/image", headers=same).status_code == 404
     started = time.perf_counter()
     assert student.get(f"{here}/pages/{chunk['page']}/image", params={"width": 700}).content == image.content
     assert time.perf_counter() - started < 0.2  # kept

@@ -1,7 +1,9 @@
 """From bytes to passages that can be found."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -13,9 +15,11 @@ from backend.academics.service import scope_for
 from backend.documents import ingestion, reading, reindexing, service, upkeep
 from backend.documents.errors import IngestionRunning
 from backend.documents.failures import INTERRUPTED
-from backend.documents.jobs import INGEST
+from backend.documents.jobs import INGEST, PRUNE
 from backend.documents.schemas import Accepted
 from backend.errors import NotFound
+from backend.jobs import service as job_service
+from backend.jobs.errors import JobNotCancellable
 from db import query
 from inference_gateway.contract import ModelInfo
 from rag.parse import sentence
@@ -347,6 +351,74 @@ async def test_what_was_deleted_a_month_ago_is_destroyed(installation: Installat
     hashes = {key.split("/")[2] for key in left}
     assert hashes == {hashlib.sha256(MARKDOWN).hexdigest()}
     assert (await reading.read_text(home.administrator, objects, kept.id, None)).text
+
+
+async def test_bytes_uploaded_while_they_are_destroyed_are_there_afterwards(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, objects = installation.home, installation.tools.objects
+    old = await installation.upload(MARKDOWN, "old.md")
+    await installation.work()
+    await service.delete_document(home.administrator, old.id)
+    await query.execute("UPDATE documents SET purge_after = now() WHERE deleted_at IS NOT NULL")
+    stored, destroying, hold = service._store, asyncio.Event(), asyncio.Event()
+
+    async def store_then_wait(*args: Any) -> None:
+        await stored(*args)
+        destroying.set()
+        await hold.wait()
+
+    monkeypatch.setattr(service, "_store", store_then_wait)
+    uploading = asyncio.create_task(installation.upload(MARKDOWN, "new.md"))
+    await destroying.wait()  # the upload has seen the object and put nothing
+    assert await upkeep.purge_deleted(objects) == 1
+    assert await objects.list(str(home.tenant.id)) == []
+    hold.set()
+    new = await uploading
+    monkeypatch.undo()
+    await installation.work()
+    assert (await service.get_document(home.administrator, new.id)).state == "ready"
+
+
+async def test_the_purge_leaves_bytes_that_an_upload_is_about_to_commit(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, objects = installation.home, installation.tools.objects
+    old = await installation.upload(MARKDOWN, "old.md")
+    await installation.work()
+    await service.delete_document(home.administrator, old.id)
+    await query.execute("UPDATE documents SET purge_after = now() WHERE deleted_at IS NOT NULL")
+    accept, held, hold = service._accept_version, asyncio.Event(), asyncio.Event()
+
+    async def wait_then_accept(*args: Any) -> Accepted:
+        held.set()
+        await hold.wait()
+        return await accept(*args)
+
+    monkeypatch.setattr(service, "_accept_version", wait_then_accept)
+    uploading = asyncio.create_task(installation.upload(MARKDOWN, "new.md"))
+    await held.wait()
+    purging = asyncio.create_task(upkeep.purge_deleted(objects))
+    done, _ = await asyncio.wait([purging], timeout=0.5)
+    assert not done
+    hold.set()
+    new = await uploading
+    assert await purging == 1
+    monkeypatch.undo()
+    await installation.work()
+    assert (await service.get_document(home.administrator, new.id)).state == "ready"
+
+
+async def test_upkeep_cannot_be_cancelled_by_who_caused_it(installation: Installation) -> None:
+    subject = installation.home.administrator
+    accepted = await installation.upload(MARKDOWN, "a.md")
+    assert accepted.job_id is not None
+    assert (await job_service.cancel_job(subject, accepted.job_id)).cancel_requested
+    await service.delete_document(subject, accepted.id)
+    prune = await query.fetch_value("SELECT id FROM jobs WHERE kind = $1", PRUNE.name)
+    with pytest.raises(JobNotCancellable):
+        await job_service.cancel_job(subject, prune)
+    assert not (await job_service.get_job(subject, prune)).cancel_requested
 
 
 async def _job_state(accepted: Accepted) -> str:

@@ -226,6 +226,20 @@ async def test_a_link_signs_in_once_and_may_set_a_password(world: World) -> None
     assert link["token"] not in stored
 
 
+async def test_secrets_are_neither_kept_nor_repeated_for_an_idempotency_key(world: World) -> None:
+    admin = await world.api.signed_in(world.admin)
+    keyed = {"idempotency-key": "again"}
+    person = {"email": "new@uni.example", "display_name": "New", "password": PASSWORD}
+    for address in (f"/api/v1/users/{world.student.user_id}/sign-in-link", "/api/v1/auth/ws-ticket"):
+        first, again = [await admin.post(address, headers=keyed) for _ in range(2)]
+        assert (first.status_code, again.status_code) == (201, 201), again.text
+        assert "idempotency-replayed" not in again.headers
+        assert first.json() != again.json()
+    assert (await admin.post("/api/v1/users", json=person, headers=keyed)).status_code == 201
+    assert await actions("sign_in_link.") == ["sign_in_link.created"] * 2
+    assert await query.fetch_value("SELECT count(*) FROM idempotency_keys") == 0
+
+
 async def test_a_link_ends_after_its_day(world: World) -> None:
     admin = await world.api.signed_in(world.admin)
     link = (await admin.post(f"/api/v1/users/{world.student.user_id}/sign-in-link")).json()

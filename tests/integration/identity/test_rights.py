@@ -114,6 +114,31 @@ async def test_nobody_hands_out_what_they_do_not_hold(world: World) -> None:
     assert refusals == 4
 
 
+async def test_nobody_has_power_over_who_holds_more(world: World) -> None:
+    admin = await world.api.signed_in(world.admin)
+    body = {"name": "helper", "permissions": ["person.read", "person.write", "grant.write"]}
+    assert (await admin.post("/api/v1/roles", json=body)).status_code == 201
+    helper = await world.api.signed_in(await campus.person(world.home, "hel", "helper"))
+    victim = f"/api/v1/users/{(await campus.person(world.home, 'bea', 'admin')).user_id}"
+    (held,) = (await admin.get(f"{victim}/grants")).json()["items"]
+    for refused in (
+        await helper.patch(victim, json={"state": "disabled"}),
+        await helper.patch(victim, json={"email": "mine@north.example"}),
+        await helper.delete(victim),
+        await helper.delete(f"{victim}/grants/{held['id']}"),
+    ):
+        problem(refused, 403, "more-than-own-rights")
+    assert (await admin.get(f"{victim}/grants")).json()["items"] == [held]
+    assert (await admin.patch(victim, json={"state": "disabled"})).status_code == 200
+    problem(await helper.patch(victim, json={"state": "active"}), 403, "more-than-own-rights")
+
+    equal = f"/api/v1/users/{(await campus.person(world.home, 'cea', 'helper')).user_id}"
+    (shared,) = (await admin.get(f"{equal}/grants")).json()["items"]
+    assert (await helper.patch(equal, json={"state": "disabled"})).status_code == 200
+    assert (await helper.delete(f"{equal}/grants/{shared['id']}")).status_code == 204
+    assert (await helper.delete(equal)).status_code == 204
+
+
 async def test_who_may_grant_in_one_faculty_may_not_in_another(world: World) -> None:
     admin = await world.api.signed_in(world.admin)
     where, other = await campus.place(world.admin, "SCI"), await campus.place(world.admin, "ART")

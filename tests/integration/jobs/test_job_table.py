@@ -29,6 +29,7 @@ WORK = JobKind(
     time_limit_seconds=10,
     max_age_seconds=60,
     concurrency_per_tenant=2,
+    cancellable=True,
     dedupe_key=lambda args: args.name or None,
 )
 

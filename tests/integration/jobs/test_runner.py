@@ -35,6 +35,7 @@ KIND = JobKind(
     time_limit_seconds=30,
     max_age_seconds=600,
     concurrency_per_tenant=10,
+    cancellable=True,
     dedupe_key=lambda _: None,
 )
 QUICK = msgspec.structs.replace(KIND, name="test.quick", time_limit_seconds=0.2)

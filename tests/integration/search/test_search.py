@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from backend.academics import enrolments
 from backend.documents import service as documents
 from backend.identity.keys import person_key
 from db import query
@@ -169,3 +170,22 @@ async def test_without_the_index_a_search_is_unavailable(school: School) -> None
 
     api.problem(response, 503, "dependency-unavailable")
     assert int(response.headers["retry-after"]) > 0
+
+
+async def test_a_repeated_search_is_a_search_of_now(here: Api, school: School) -> None:
+    """The key of the first search gives back nothing of it."""
+    admin = school.people["administrator"]
+    await enrolments.enrol(admin, school.biology, school.id_of("idle"))
+    asking = client(here, school, "idle")
+    asked = "SELECT count(*) FROM audit_log WHERE action = 'search.performed' AND user_id = $1"
+    before = await query.fetch_value(asked, school.id_of("idle"))
+    first = await asking.post("/api/v1/search", json={"query": GENES}, headers={"idempotency-key": "s-1"})
+    assert "37 genes" in first.text
+    await query.execute("UPDATE enrolments SET ended_at = now() WHERE user_id = $1", school.id_of("idle"))
+
+    again = await asking.post("/api/v1/search", json={"query": GENES}, headers={"idempotency-key": "s-1"})
+
+    assert again.status_code == 200, again.text
+    assert again.json()["results"] == []
+    assert await query.fetch_value(asked, school.id_of("idle")) == before + 2
+    assert await query.fetch_value("SELECT count(*) FROM idempotency_keys") == 0

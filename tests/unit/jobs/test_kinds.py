@@ -8,7 +8,7 @@ import pytest
 import backend
 from actors.families import REGISTRY
 from backend.documents.jobs import INGEST
-from db.jobs import QUEUES, JobKind, RetrySchedule
+from db.jobs import QUEUES, JobKind, RetrySchedule, is_cancellable
 
 
 def declared_kinds() -> dict[str, JobKind]:  # type: ignore[type-arg]
@@ -41,6 +41,11 @@ def test_a_kind_without_its_limits_cannot_be_declared() -> None:
         _variant(queue="fast")
     with pytest.raises(ValueError, match="limits"):
         _variant(time_limit_seconds=0)
+
+
+def test_only_what_people_asked_for_may_be_called_off() -> None:
+    assert {name for name in declared_kinds() if is_cancellable(name)} == {"documents.ingest"}
+    assert not is_cancellable("unheard.of")
 
 
 def test_two_actors_of_one_kind_are_refused() -> None:
