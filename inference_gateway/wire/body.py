@@ -5,8 +5,10 @@ from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import InternalServerException
 
 from inference_gateway.errors import MalformedJson, RequestRefused, UnsupportedMediaType
+from inference_gateway.wire.disconnect import ClientGone
 
 T = TypeVar("T")
 
@@ -18,6 +20,7 @@ async def read_body(request: Request[Any, Any, Any], decoder: msgspec.json.Decod
     """Return the decoded body.
 
     Raises:
+        ClientGone: the connection ended before the body did.
         UnsupportedMediaType: it is not declared as application/json.
         MalformedJson: it is not JSON in UTF-8, or nested beyond reason.
         RequestRefused: it does not fit; `pointer` is the JSON pointer (RFC 6901) of the place.
@@ -25,7 +28,10 @@ async def read_body(request: Request[Any, Any, Any], decoder: msgspec.json.Decod
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType
-    body = await request.body()
+    try:
+        body = await request.body()
+    except InternalServerException:  # what Litestar makes of a connection that ends early
+        raise ClientGone from None
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:

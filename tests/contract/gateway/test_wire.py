@@ -1,7 +1,9 @@
 """The gateway's doors: tokens, bad input, errors in two shapes, health, request ids."""
 
 import json
+import socket
 import threading
+import time
 from typing import Any
 
 import httpx
@@ -214,3 +216,26 @@ def test_metrics_count_texts_by_lane(lonely_gateway: RunningGateway) -> None:
 
     assert 'lyceum_embedded_texts_total{lane="query"}' in text
     assert 'lyceum_gateway_requests_total{operation="POST /v1/embeddings",outcome="2xx"}' in text
+
+
+def test_client_that_leaves_before_its_body_ends_is_no_fault_of_ours(
+    lonely_gateway: RunningGateway, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url = httpx.URL(lonely_gateway.url)
+    with socket.create_connection((url.host, url.port or 0)) as client:
+        lines = [
+            "POST /v1/embeddings HTTP/1.1",
+            f"Host: {url.host}",
+            "Content-Type: application/json",
+            "Content-Length: 99",
+        ]
+        lines += [f"Authorization: {lonely_gateway.headers(EMBED_PURPOSE)['Authorization']}", "", '{"input']
+        client.sendall("\r\n".join(lines).encode())
+        time.sleep(0.2)
+    deadline = time.monotonic() + 5
+    log = ""
+    while "status=499" not in log and "499" not in log:
+        assert time.monotonic() < deadline, log
+        time.sleep(0.05)
+        log += "".join(capfd.readouterr())
+    assert "unexpected_error" not in log
