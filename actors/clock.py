@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 from actors.context import log_failure
 from actors.relay import Relay
-from actors.upkeep import Upkeep
+from actors.upkeep import Upkeep, upkeep_lanes
 from db.dispatch import close_dispatch, open_dispatch
 from db.engine import open_database
 from db.errors import DatabaseError
@@ -18,10 +18,12 @@ from ops.runtime.ready import announce_ready
 from ops.runtime.redis import open_redis
 from ops.runtime.settings import Settings
 from ops.runtime.telemetry import configure_telemetry, shutdown_telemetry
+from rag.store import open_vector_store
 
 log = get_logger(__name__)
 
 TICK_SECONDS = 1.0
+STOP_SECONDS = 5.0
 LEADER_KEY = 1
 
 
@@ -48,37 +50,62 @@ async def _run(settings: Settings) -> None:
         stack.push_async_callback(broker.aclose)
         lock = SessionLock(settings.direct_database_url, LEADER_LOCK_CLASS, LEADER_KEY)
         stack.push_async_callback(lock.release)
+        vectors = open_vector_store(settings.qdrant_url, settings.qdrant_api_key)
+        stack.push_async_callback(vectors.close)
+        upkeep = Upkeep(upkeep_lanes(ObjectStore.from_url(settings.object_store_url), vectors))
         announce_ready()
         log.info("clock_started")
-        await _lead(lock, Relay(broker), Upkeep(ObjectStore.from_url(settings.object_store_url)), stop)
+        await _lead(lock, Relay(broker), upkeep, stop)
 
 
 async def _lead(lock: SessionLock, relay: Relay, upkeep: Upkeep, stop: asyncio.Event) -> None:
-    """Tick each second while the lock is ours. Each tick is a task of its own, so that none inherits another's context."""
-    leads = False
-    while not stop.is_set():
-        try:
-            if (leads and await lock.is_held()) or await lock.acquire(wait=False):
-                if not leads:
+    """Tick each second while the lock is ours, with the upkeep at work beside.
+
+    Each tick is a task of its own, so that none inherits another's context.
+    """
+    at_work: asyncio.Task[None] | None = None
+    try:
+        while not stop.is_set():
+            try:
+                if at_work is not None and (at_work.done() or not await lock.is_held()):
+                    await _ended(at_work)
+                    at_work = None
+                if at_work is None and await lock.acquire(wait=False):
                     log.info("clock_leads")
-                leads = True
-                await asyncio.create_task(_tick(relay, upkeep))
-            else:
-                leads = False
-        except DatabaseError as error:
-            leads = False
-            log.warning("clock_without_database", error=type(error).__name__)
-        try:
-            async with asyncio.timeout(TICK_SECONDS):
-                await stop.wait()
-        except TimeoutError:
-            continue
+                    at_work = asyncio.create_task(upkeep.run())
+                if at_work is not None:
+                    await asyncio.create_task(_tick(relay))
+            except DatabaseError as error:
+                await _ended(at_work)
+                at_work = None
+                log.warning("clock_without_database", error=type(error).__name__)
+            await _wait(stop)
+    finally:
+        await _ended(at_work)
 
 
-async def _tick(relay: Relay, upkeep: Upkeep) -> None:
+async def _ended(work: asyncio.Task[None] | None) -> None:
+    """Stop the upkeep. What does not answer is left to end by itself: its locks keep it from harm."""
+    if work is not None:
+        work.cancel()
+        await asyncio.wait([work], timeout=STOP_SECONDS)
+        if not work.done():
+            log.warning("upkeep_does_not_stop")
+        elif not work.cancelled() and (error := work.exception()) is not None:
+            log_failure(log, "upkeep_ended", error)
+
+
+async def _wait(stop: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(TICK_SECONDS):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+async def _tick(relay: Relay) -> None:
     try:
         await relay.tick()
-        await upkeep.tick()
     except DatabaseError:
         raise
     except Exception as error:  # noqa: BLE001 - a broken tick must not end the clock; the next one is due in a second

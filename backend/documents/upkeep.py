@@ -5,12 +5,14 @@ from backend.documents.failures import failure_of
 from backend.documents.jobs import PRUNE, IngestArgs, PruneArgs
 from backend.documents.tools import DocumentTools
 from backend.jobs.attempt import Job
+from backend.kit.purging import PURGE_BATCH, note_purged, purge_each
 from db.jobs import EndedJob
 from db.repositories import documents, ingestion
+from db.repositories.documents import DeletedRow
+from db.repositories.retention import purge_uncited_documents
 from db.unit_of_work import UnitOfWork, unit_of_work
 from ops.runtime.objects import ObjectStore, derived_key, original_key
-
-PURGE_BATCH = 50
+from rag.store import VectorStore
 
 
 async def ingestion_ended(uow: UnitOfWork, job: EndedJob, args: IngestArgs) -> None:
@@ -56,22 +58,38 @@ async def follow_course(job: Job[CourseMovedArgs, DocumentTools]) -> None:
             await documents.change_document_set(uow, job.args.course_id)  # what was found meanwhile lacks the course
 
 
-async def purge_deleted(objects: ObjectStore) -> int:
-    """Destroy what was deleted 30 days ago: passages, versions, files and everything made from them; return how many documents.
+async def purge_deleted(objects: ObjectStore, vectors: VectorStore) -> int:
+    """Destroy what was deleted 30 days ago, alone or with its course; return how many documents of one batch.
 
-    The row with the title stays, for old answers say what they cited.
+    Points, passages, versions, files and everything made from them go. The row with the title stays while old answers cite it.
     """
-    due = await documents.due_for_purge(PURGE_BATCH)
-    for document in due:
-        hashes = await documents.bytes_only_in(document)
-        async with unit_of_work() as uow:
-            await documents.hold_bytes(uow, document.tenant_id, hashes)
-            # Asked again under the lock: an upload of the same bytes may have been accepted meanwhile.
-            for sha256 in set(hashes).intersection(await documents.bytes_only_in(document)):
-                await _destroy(objects, str(document.tenant_id), sha256.hex())
-            await documents.purge(uow, document.id)
-            await uow.audit(None, "document.purged", {"document_id": str(document.id)}, tenant_id=document.tenant_id)
-    return len(due)
+
+    async def purge(document: DeletedRow) -> bool:
+        return await _purge_document(objects, vectors, document)
+
+    return await purge_each(await documents.due_for_purge(PURGE_BATCH), purge)
+
+
+async def purge_uncited() -> int:
+    """Delete the rows of destroyed documents that no answer cites; return how many of one batch."""
+    async with unit_of_work() as uow:
+        return await note_purged(uow, "documents.removed", await purge_uncited_documents(uow, PURGE_BATCH))
+
+
+async def _purge_document(objects: ObjectStore, vectors: VectorStore, document: DeletedRow) -> bool:
+    """Rows go last: a step that fails leaves the document due, and all of it is done again."""
+    hashes = await documents.bytes_only_in(document)
+    async with unit_of_work() as uow:
+        await documents.hold_bytes(uow, document.tenant_id, hashes)
+        if not await documents.hold_due(uow, document.id):
+            return False
+        await vectors.delete_document(document.id)
+        # Asked again under the lock: an upload of the same bytes may have been accepted meanwhile.
+        for sha256 in set(hashes).intersection(await documents.bytes_only_in(document)):
+            await _destroy(objects, str(document.tenant_id), sha256.hex())
+        await documents.purge(uow, document.id)
+        await uow.audit(None, "document.purged", {"document_id": str(document.id)}, tenant_id=document.tenant_id)
+    return True
 
 
 async def _destroy(objects: ObjectStore, tenant_id: str, sha256: str) -> None:

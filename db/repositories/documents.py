@@ -81,6 +81,9 @@ _DOCUMENT = """d.id, d.tenant_id, d.course_id, c.faculty_id, d.title, d.serving_
                d.created_at, d.updated_at"""
 _LIVE = "FROM documents d JOIN courses c ON c.id = d.course_id AND c.deleted_at IS NULL"
 _VERSION = ", ".join(VersionRow.__struct_fields__)
+# A purged document is deleted and has no purge date.
+_DUE = """FROM documents d JOIN courses c ON c.id = d.course_id
+          WHERE (d.purge_after <= now() OR c.purge_after <= now() AND (d.deleted_at IS NULL OR d.purge_after IS NOT NULL))"""
 
 
 async def get(document_id: UUID, tenant_id: UUID, *, lock: bool = False) -> DocumentRow | None:
@@ -260,12 +263,18 @@ async def live_jobs(document_id: UUID) -> list[UUID]:
 
 
 async def due_for_purge(limit: int) -> list[DeletedRow]:
-    """Return documents deleted longer ago than they are kept for."""
+    """Return documents that were deleted, alone or with their course, longer ago than they are kept for."""
     return await query.fetch(
         DeletedRow,
-        "SELECT id, tenant_id FROM documents WHERE purge_after <= now() ORDER BY purge_after LIMIT $1",
+        f"SELECT d.id, d.tenant_id {_DUE} ORDER BY least(d.purge_after, c.purge_after), d.id LIMIT $1",
         limit,
     )
+
+
+async def hold_due(uow: UnitOfWork, document_id: UUID) -> bool:
+    """Lock a document to purge it; False when it is not due (any more)."""
+    del uow  # proof that a transaction is open
+    return await query.fetch_value(f"SELECT d.id {_DUE} AND d.id = $1 FOR UPDATE OF d", document_id) is not None
 
 
 async def hold_bytes(uow: UnitOfWork, tenant_id: UUID, hashes: Iterable[bytes]) -> None:
@@ -296,4 +305,8 @@ async def purge(uow: UnitOfWork, document_id: UUID) -> None:
     del uow  # proof that a transaction is open
     await query.execute("DELETE FROM passages WHERE document_id = $1", document_id)
     await query.execute("DELETE FROM document_versions WHERE document_id = $1", document_id)
-    await query.execute("UPDATE documents SET purge_after = NULL, serving_version = NULL WHERE id = $1", document_id)
+    await query.execute(
+        """UPDATE documents SET deleted_at = coalesce(deleted_at, now()), purge_after = NULL, serving_version = NULL
+           WHERE id = $1""",
+        document_id,
+    )

@@ -46,7 +46,7 @@ def clock() -> None:
     """Relay, reconcile, schedule and seal; one of several leads."""
     from actors.clock import run_clock  # noqa: PLC0415
 
-    run_clock(_settings("postgres", "valkey"))
+    run_clock(_settings("postgres", "valkey", "vectors"))
 
 
 @run.command()

@@ -340,11 +340,11 @@ async def test_what_was_deleted_a_month_ago_is_destroyed(installation: Installat
     await installation.work()
     for document_id in (twice.id, once.id):
         await service.delete_document(home.administrator, document_id)
-    assert await upkeep.purge_deleted(objects) == 0
+    assert await upkeep.purge_deleted(objects, installation.tools.vectors) == 0
     await query.execute("UPDATE documents SET purge_after = now() WHERE deleted_at IS NOT NULL")
 
-    assert await upkeep.purge_deleted(objects) == 2
-    assert await upkeep.purge_deleted(objects) == 0
+    assert await upkeep.purge_deleted(objects, installation.tools.vectors) == 2
+    assert await upkeep.purge_deleted(objects, installation.tools.vectors) == 0
 
     assert await query.fetch_values("SELECT DISTINCT document_id FROM passages") == [kept.id]
     left = await objects.list(str(home.tenant.id))
@@ -371,7 +371,7 @@ async def test_bytes_uploaded_while_they_are_destroyed_are_there_afterwards(
     monkeypatch.setattr(service, "_store", store_then_wait)
     uploading = asyncio.create_task(installation.upload(MARKDOWN, "new.md"))
     await destroying.wait()  # the upload has seen the object and put nothing
-    assert await upkeep.purge_deleted(objects) == 1
+    assert await upkeep.purge_deleted(objects, installation.tools.vectors) == 1
     assert await objects.list(str(home.tenant.id)) == []
     hold.set()
     new = await uploading
@@ -398,7 +398,7 @@ async def test_the_purge_leaves_bytes_that_an_upload_is_about_to_commit(
     monkeypatch.setattr(service, "_accept_version", wait_then_accept)
     uploading = asyncio.create_task(installation.upload(MARKDOWN, "new.md"))
     await held.wait()
-    purging = asyncio.create_task(upkeep.purge_deleted(objects))
+    purging = asyncio.create_task(upkeep.purge_deleted(objects, installation.tools.vectors))
     done, _ = await asyncio.wait([purging], timeout=0.5)
     assert not done
     hold.set()
