@@ -18,7 +18,7 @@ from backend.chat import history
 from backend.chat.answer_cache import AnswerCache
 from backend.chat.producer import TutorTools
 from backend.chat.schemas import Answer, ChatRequest, Conversation, SessionView, Stopped
-from backend.chat.socket import FOREIGN_ORIGIN, ChatSocket, Closed, Gone, SocketCount
+from backend.chat.socket import FOREIGN_ORIGIN, ROUTE, ChatSocket, Closed, Gone, SocketCount
 from backend.chat.sse import event_stream
 from backend.chat.tutor import PERMISSION, Tutor
 from backend.kit.http import (
@@ -165,7 +165,7 @@ class _Socket:
             raise Gone from error
 
 
-@websocket("/api/v1/chat/ws", opt=own_authentication(PERMISSION))
+@websocket(ROUTE, opt=own_authentication(PERMISSION))
 async def chat_socket(socket: WebSocket[Any, Any, Any]) -> None:
     """Converse with the tutor over one socket; its frames are described in `backend.chat.socket`."""
     state = socket.app.state

@@ -12,10 +12,11 @@ from backend.chat.answer_cache import AnswerCache, CachedAnswer
 from backend.chat.errors import AnswerInterrupted, GenerationBroken
 from backend.chat.events import Cited, Delta, Done, Event, Status, Trouble
 from backend.chat.generation import WatchedGeneration
+from backend.chat.leases import Leases
 from backend.chat.live import LiveAnswer
 from backend.chat.schemas import Answer, Stage, TurnState
 from backend.chat.sealed import StoredPart
-from backend.chat.streams import LEASE_RENEWED_SECONDS, StreamWriter
+from backend.chat.streams import StreamWriter
 from backend.chat.turns import EndedTurn, OpenTurn, citation_view, close_turn
 from backend.documents.passages import passages_in_scope
 from backend.errors import DependencyUnavailable
@@ -53,12 +54,14 @@ class TutorTools(msgspec.Struct, frozen=True, kw_only=True):
 class Producer:
     """One answer. `run` stores how it ended, whatever happens short of a kill."""
 
-    def __init__(self, turn: OpenTurn, tools: TutorTools, live: LiveAnswer, writer: StreamWriter, owner: str) -> None:
+    def __init__(
+        self, turn: OpenTurn, tools: TutorTools, live: LiveAnswer, writer: StreamWriter, leases: Leases
+    ) -> None:
         self._turn = turn
         self._tools = tools
         self._live = live
         self._writer = writer
-        self._owner = owner
+        self._leases = leases
         self._language = detect(turn.question)
         self._stages: list[Stage] = []
         self._parts: list[StoredPart] = []
@@ -70,16 +73,17 @@ class Producer:
         """Give the answer, store it, and only then say that it is done."""
         ANSWERS.started()
         started = time.perf_counter()
-        lease = asyncio.create_task(self._hold_lease())
+        self._leases.hold(self._turn.id, self._live.stop_requested)
         state: TurnState = "failed"
         try:
             ended = await self._ended()
-            state = ended.state
             await self._finish(ended)
+            state = ended.state
+        except Exception as error:
+            await self._break_off(error)
+            raise
         finally:
-            lease.cancel()
-            await asyncio.gather(lease, return_exceptions=True)
-            await self._writer.release()
+            await self._leases.release(self._turn.id)
             ANSWERS.ended("answer", state, time.perf_counter() - started, failed=state == "failed")
 
     async def _ended(self) -> EndedTurn:
@@ -217,10 +221,15 @@ class Producer:
             record={name: value for name, value in ended.record.items() if name != "stages"},
         )
 
+    async def _break_off(self, error: Exception) -> None:
+        """Tell readers that nothing more comes; the turn stays open in the database until somebody finds it abandoned."""
+        await self._tell_end(self._cut("failed", None), problem_document(to_error(error)))
+
     async def _finish(self, ended: EndedTurn) -> None:
-        problem = ended.problem or await self._store(ended)
-        if ended.problem is not None:
-            await self._store(ended)
+        unstored = await self._store(ended)
+        await self._tell_end(ended, ended.problem or unstored)
+
+    async def _tell_end(self, ended: EndedTurn, problem: Problem | None) -> None:
         done = Done(
             answer=Answer(
                 session_id=self._turn.session_id,
@@ -247,12 +256,6 @@ class Producer:
             else:
                 return None
         return problem_document(DependencyUnavailable("The database"))
-
-    async def _hold_lease(self) -> None:
-        while True:
-            if await self._writer.renew_lease(self._owner):
-                self._live.stop_requested.set()
-            await asyncio.sleep(LEASE_RENEWED_SECONDS)
 
 
 async def _cancelled(task: asyncio.Task[EndedTurn]) -> None:

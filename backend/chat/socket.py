@@ -7,7 +7,7 @@ its other end, is silent for long or asks for too much is closed with the code t
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, Any, Protocol
 
 import msgspec
@@ -20,6 +20,7 @@ from backend.errors import InputError, LyceumError, PermissionMissing, RateLimit
 from backend.identity.authentication import authenticate_again, authenticate_socket
 from backend.kit.pointers import from_message, unstorable
 from backend.kit.ratelimit import RequestGate
+from backend.kit.refusals import audit_refusal
 from backend.kit.subject import Subject
 from backend.problems import problem_document, to_error
 from db.errors import DatabaseUnavailable
@@ -34,6 +35,7 @@ IDLE_SECONDS = 300.0
 SEND_SECONDS = 10.0
 MAX_SOCKETS = 2000
 MAX_SOCKETS_PER_PERSON = 16
+MAX_SOCKETS_SIGNING_IN = 200
 MAX_FORWARDS = 8
 
 NOT_SIGNED_IN = 4401
@@ -41,6 +43,8 @@ FOREIGN_ORIGIN = 4403
 IDLE = 4408
 OVERLOADED = 4429
 RESTARTING = 1012
+
+ROUTE = "/api/v1/chat/ws"
 
 
 class Closed(Exception):
@@ -108,7 +112,19 @@ class SocketCount:
 
     def __init__(self) -> None:
         self.total = 0
+        self._signing_in = 0
         self._by_person: dict[Any, int] = {}
+
+    @contextlib.contextmanager
+    def signing_in(self) -> Iterator[None]:
+        """Count a socket of which nobody knows whose it is; raises `Closed` where there are too many such."""
+        if self._signing_in >= MAX_SOCKETS_SIGNING_IN:
+            raise Closed(OVERLOADED, "too many sockets that have not signed in")
+        self._signing_in += 1
+        try:
+            yield
+        finally:
+            self._signing_in -= 1
 
     def enter(self, subject: Subject) -> None:
         """Count one more; raises `Closed` where that is too much."""
@@ -144,7 +160,8 @@ class ChatSocket:
     async def run(self) -> Closed | None:
         """Serve the socket until it ends; return how to close it, None when the other end has."""
         try:
-            subject = await self._sign_in()
+            with self._count.signing_in():
+                subject = await self._sign_in()
             self._count.enter(subject)
         except Closed as closed:
             return closed
@@ -206,6 +223,13 @@ class ChatSocket:
         if isinstance(frame, Heartbeat):
             return
         subject = await self._again(subject)
+        try:
+            await self._obey(subject, frame)
+        except PermissionMissing as refused:
+            await audit_refusal(subject, refused.permission, method="WEBSOCKET", route=ROUTE)
+            raise
+
+    async def _obey(self, subject: Subject, frame: ClientFrame) -> None:
         if isinstance(frame, Ask):
             await self._ask(subject, frame)
         elif isinstance(frame, Resume):

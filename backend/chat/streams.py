@@ -101,24 +101,6 @@ class StreamWriter:
         except RedisError as error:
             self._lost(error)
 
-    async def renew_lease(self, owner: str) -> bool:
-        """Say that the answer is still being given; tell whether somebody asked to stop."""
-        try:
-            pipeline = self._redis.pipeline(transaction=False)
-            pipeline.set(lease_key(self._message_id), owner, px=LEASE_MS)
-            pipeline.exists(stop_key(self._message_id))
-            return bool((await pipeline.execute())[1])
-        except RedisError as error:
-            self._lost(error)
-            return False
-
-    async def release(self) -> None:
-        """Give up the lease."""
-        try:
-            await self._redis.delete(lease_key(self._message_id), stop_key(self._message_id))
-        except RedisError as error:
-            self._lost(error)
-
     async def _find_last(self) -> None:
         """Learn how far the stream goes: a command whose answer was lost may have been carried out."""
         entries: Any = await self._redis.xrevrange(events_key(self._message_id), count=1)

@@ -11,6 +11,7 @@ from backend.chat.errors import AnswerFailed, AnswerInterrupted
 from backend.chat.events import Cited, Delta, Done, Frame, Status, Trouble, encode_all
 from backend.chat.history import conversation, delete_session, events_of, own_turn, read_turns
 from backend.chat.hub import StreamHub
+from backend.chat.leases import Leases
 from backend.chat.live import LiveAnswers
 from backend.chat.producer import Producer, TutorTools
 from backend.chat.reading import (
@@ -36,6 +37,7 @@ from ops.runtime.logging import get_logger
 from ops.runtime.redis import Redis, RedisError
 from rag.answer import Citation
 from rag.answer.sentences import markers
+from rag.language import detect
 
 log = get_logger(__name__)
 
@@ -54,7 +56,7 @@ class Tutor:
         self._hub = StreamHub(redis, blocking)
         self._live = LiveAnswers()
         self._running: set[asyncio.Task[None]] = set()
-        self._owner = str(new_id())
+        self._leases = Leases(redis, str(new_id()))
 
     async def ask(self, subject: Subject, request: ChatRequest) -> tuple[OpenTurn, Reader]:
         """Take a question: it is stored and audited when this returns, and its answer has begun. The reader gives the answer.
@@ -70,7 +72,7 @@ class Tutor:
 
         turn = await open_turn(subject, request, request_id.get(), reap)
         live = self._live.begin(turn.id)
-        producer = Producer(turn, self._tools, live, StreamWriter(self._redis, turn.id), self._owner)
+        producer = Producer(turn, self._tools, live, StreamWriter(self._redis, turn.id), self._leases)
         # The context must be empty: one that is copied from a request could carry its database transaction.
         task = asyncio.get_running_loop().create_task(
             self._produce(turn, producer, service_name.get()), context=contextvars.Context()
@@ -171,6 +173,7 @@ class Tutor:
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        await self._leases.close()
         await self._hub.close()
 
     async def _produce(self, turn: OpenTurn, producer: Producer, service: str) -> None:
@@ -209,7 +212,7 @@ class Tutor:
 
 
 def _salvaged(frames: Sequence[Frame]) -> EndedTurn:
-    """Return the answer as far as its stream tells it."""
+    """Return the answer as far as its stream tells it; whoever gets half of one gets less than was promised."""
     stages: list[Stage] = []
     parts: list[StoredPart] = []
     citations: list[Citation] = []
@@ -222,11 +225,12 @@ def _salvaged(frames: Sequence[Frame]) -> EndedTurn:
             view = msgspec.structs.asdict(event.citation)
             del view["withdrawn"]
             citations.append(Citation(**view))
+    said = "".join(part.text for part in parts)
     return EndedTurn(
         state="interrupted",
         verdict="partly",
-        degraded=False,
-        language="",
+        degraded=True,
+        language=detect(said) if said else "",
         parts=parts,
         citations=citations,
         problem=None,

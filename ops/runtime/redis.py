@@ -8,7 +8,8 @@ from contextvars import ContextVar
 from typing import Any, Self
 
 import redis as blocking_redis
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisGone
@@ -23,7 +24,8 @@ CONNECT_TIMEOUT_SECONDS = 1.0
 ANSWER_TIMEOUT_SECONDS = 1.0
 BLOCKED_TIMEOUT_SECONDS = 10.0
 BROKER_TIMEOUT_SECONDS = 3.0
-MAX_CONNECTIONS = 512
+MAX_CONNECTIONS = 64
+"""Whoever needs a 65th waits for one: a burst of 500 commands must not cost 500 connections, nor be refused."""
 PAUSE_SECONDS = 2.0
 
 __all__ = [
@@ -122,14 +124,14 @@ class _WatchedRetry(Retry):
         return answer
 
 
-class _Pool(ConnectionPool):
-    """Gives no connection while the server is left alone."""
+class _Pool(BlockingConnectionPool):
+    """Gives no connection while the server is left alone, and has commands wait their turn when all are in use."""
 
     outage: _Outage
 
-    async def get_connection(self, *arguments: Any, **options: Any) -> Any:
-        self.outage.refuse()
-        return await super().get_connection(*arguments, **options)  # type: ignore[no-untyped-call]
+    async def ensure_connection(self, connection: AbstractConnection) -> None:
+        self.outage.refuse()  # after the wait for a place: those who queue when the server fails need not fail one by one
+        await super().ensure_connection(connection)
 
 
 def _open(url: str, answer_timeout_seconds: float) -> Redis:
@@ -141,6 +143,7 @@ def _open(url: str, answer_timeout_seconds: float) -> Redis:
         socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
         retry=_WatchedRetry(outage),
         max_connections=MAX_CONNECTIONS,
+        timeout=answer_timeout_seconds,
         client_name="lyceum",
     )
     pool.outage = outage

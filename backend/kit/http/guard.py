@@ -12,13 +12,8 @@ from backend.kit import idempotency
 from backend.kit.http.access import Access, access_of
 from backend.kit.http.browser import SAFE_METHODS, BrowserProtection, Connection
 from backend.kit.ratelimit import RequestClass, RequestGate
+from backend.kit.refusals import audit_refusal
 from backend.kit.subject import Subject
-from db.acts import taken_key
-from db.errors import DatabaseError
-from db.unit_of_work import unit_of_work
-from ops.runtime.logging import get_logger
-
-log = get_logger(__name__)
 
 # The type of a handler's parameter `subject`: who asks.
 CurrentSubject = NamedDependency[Subject]
@@ -73,17 +68,11 @@ async def admit(connection: Connection, who: str, keys: Sequence[str] = ()) -> t
 
 
 async def record_refusal(exception: Exception, scope: Any) -> None:
-    """Litestar's hook after an exception: a missing permission is an act worth an audit row."""
+    """Litestar's hook after an exception."""
     subject = scope.get("user")
     if not isinstance(exception, PermissionMissing) or not isinstance(subject, Subject):
         return
-    taken_key.set(None)  # a refusal is not what an idempotency key protects
-    about = {"permission": exception.permission, "method": scope.get("method"), "route": scope.get("path_template")}
-    try:
-        async with unit_of_work() as uow:
-            await uow.audit(subject, "permission.refused", about)
-    except DatabaseError as error:
-        log.warning("refusal_not_audited", error=type(error).__name__, **about)
+    await audit_refusal(subject, exception.permission, method=scope.get("method"), route=scope.get("path_template"))
 
 
 async def begin_unstored(request: Any, subject: Subject) -> str | None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from backend.chat import socket as sockets
@@ -101,6 +102,34 @@ def code(closed: Closed | None) -> int | None:
 
 async def test_whoever_says_nothing_is_sent_away() -> None:
     assert code(await serve(OtherEnd())) == 4401
+
+
+async def test_only_so_many_may_be_about_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "MAX_SOCKETS_SIGNING_IN", 2)
+    count = SocketCount()
+    gate = RequestGate(None, RateLimits())
+    silent = [ChatSocket(OtherEnd(), OneAnswer(), gate, count, asyncio.Event()).run() for _ in range(3)]
+    assert [code(closed) for closed in await asyncio.gather(*silent)] == [4401, 4401, 4429]
+    assert code(await ChatSocket(OtherEnd(), OneAnswer(), gate, count, asyncio.Event()).run()) == 4401
+
+
+async def test_a_refused_question_is_audited(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals: list[tuple[str, str | None]] = []
+
+    async def note(_: Subject, permission: str, *, method: str | None, route: str | None) -> None:
+        refusals.append((permission, route))
+
+    async def nobody(_: Any) -> Subject:
+        return msgspec.structs.replace(PERSON, grants=())
+
+    monkeypatch.setattr(sockets, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(sockets, "audit_refusal", note)
+    monkeypatch.setattr(sockets, "authenticate_again", nobody)
+    end = OtherEnd(AUTH, json.dumps({"type": "ask", "message": "why?"}))
+    assert code(await serve(end)) == 4408
+    problems = [frame["problem"]["type"] for frame in end.heard if frame["type"] == "problem"]
+    assert problems == ["/problems/permission-missing"]
+    assert refusals == [("chat.use", "/api/v1/chat/ws")]
 
 
 async def test_whoever_leaves_is_let_go() -> None:

@@ -317,6 +317,20 @@ async def test_redis_that_fails_in_the_middle_costs_no_event(here: Api, school: 
     assert [frame.data for frame in await later.read(1)] == [frame.data for frame in frames]
 
 
+async def test_an_ending_that_nobody_foresaw_still_ends_the_answer(
+    here: Api, school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> bool:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("backend.chat.producer.close_turn", fail)
+    async with asyncio.timeout(20):
+        answer = await ask(client(here, school))
+    assert (bool(answer["answer"]), answer["verdict"]) == (True, "partly")
+    left = await query.fetch_values("DELETE FROM chat_turns WHERE state = 'open' RETURNING id")
+    assert [str(turn_id) for turn_id in left] == [answer["message_id"]]
+
+
 async def test_a_stream_with_a_gap_is_read_from_the_stored_answer_instead(here: Api, school: School) -> None:
     from backend.chat.hub import StreamHub
     from backend.chat.reading import RemoteReader, StoredReader
