@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[1]
 READY_SECONDS = 150
 STOP_SECONDS = 90
 PASSWORD = "Demo-people-4-tests"
+LAST_LINE = "Ctrl-C"
+"""Of those `up` prints once all is ready."""
 
 
 @dataclass
@@ -68,7 +70,7 @@ class Stack:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
-            if line.startswith("ready"):
+            if line.startswith(LAST_LINE):
                 self.ready.set()
 
 

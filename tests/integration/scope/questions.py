@@ -55,7 +55,8 @@ class Questions:
             self.asked.append((person, got))
         if got.evidence:
             self._counts["answered"] += 1
-            self._counts["answered, best unscoped hit foreign"] += best is not None and best not in readable
+            own = {course.id for course in self._model.readable_courses(person)}
+            self._counts["answered, best unscoped hit foreign"] += best is not None and best not in own
         elif self._expect_answers and self._is_expected(person, course_id, topic):
             raise NothingFound(f"{person.name} reads about {topic.name} in {course_id or 'their courses'}: {got.body}")
         else:
