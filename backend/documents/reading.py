@@ -17,11 +17,12 @@ from db.repositories import passages
 from db.repositories.documents import VersionRow
 from db.repositories.passages import PassageRow
 from ops.runtime.objects import ObjectMissing, ObjectStore, original_key
-from rag.parse import ParsedDocument, ParseFailure, locate, render_page
+from rag.parse import ParseFailure, locate, render_page
 
 PDF = "application/pdf"
 IMAGE_WIDTHS = (480, 800, 1200, 1600)
 RENDERS_AT_ONCE = 2
+NO_TEXT = "There is no text of this version."
 
 _renders = asyncio.Semaphore(RENDERS_AT_ONCE)
 
@@ -76,7 +77,10 @@ async def read_text(subject: Subject, objects: ObjectStore, document_id: UUID, v
         DocumentNotFound: see `open_version`; or nothing was extracted from it yet.
     """
     _, row = await open_version(subject, document_id, version)
-    return VersionText(version=row.version, text=(await _parsed(subject, objects, row)).text)
+    text = await _artefacts(subject, objects, row).text()
+    if text is None:
+        raise DocumentNotFound(NO_TEXT)
+    return VersionText(version=row.version, text=text)
 
 
 async def read_file(subject: Subject, objects: ObjectStore, document_id: UUID, version: int | None) -> StoredFile:
@@ -134,17 +138,12 @@ async def page_boxes(
         DocumentNotFound: see `read_text`.
     """
     _, row = await open_version(subject, document_id, version)
-    parsed = await _parsed(subject, objects, row)
+    parsed = await _artefacts(subject, objects, row).parsed_page(page)
+    if parsed is None:
+        raise DocumentNotFound(NO_TEXT)
     found = await asyncio.to_thread(locate, parsed, page, *span)
     boxes = [Box(left=box.left, top=box.top, right=box.right, bottom=box.bottom) for box in found]
     return PageBoxes(version=row.version, page=page, boxes=boxes)
-
-
-async def _parsed(subject: Subject, objects: ObjectStore, row: VersionRow) -> ParsedDocument:
-    parsed = await _artefacts(subject, objects, row).parsed()
-    if parsed is None:
-        raise DocumentNotFound("There is no text of this version.")
-    return parsed
 
 
 def _artefacts(subject: Subject, objects: ObjectStore, row: VersionRow) -> Artefacts:
