@@ -31,22 +31,17 @@ from ops.runtime.crypto import TokenExpired, TokenInvalid, token_hash
 from ops.runtime.ids import SessionId, TenantId, UserId
 
 __all__ = [
-    "SECURE_SESSION_COOKIE",
-    "SESSION_COOKIE",
     "Claimed",
     "authenticate",
     "authenticate_again",
     "authenticate_socket",
     "cache_keys",
-    "cookie_name",
     "identify",
     "looked_up",
     "session_cookie",
     "subject_of",
 ]
 
-SECURE_SESSION_COOKIE = "__Host-lyceum_session"
-SESSION_COOKIE = "lyceum_session"
 SEEN_EVERY_SECONDS = 300
 STANDS = b"1"
 _IDS_BYTES = 48
@@ -60,11 +55,6 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     session_id: SessionId
     epoch: int = 0
     by_cookie: bool = False
-
-
-def cookie_name(*, is_https: bool) -> str:
-    """Return the session cookie's name: browsers take a `__Host-` cookie over https alone."""
-    return SECURE_SESSION_COOKIE if is_https else SESSION_COOKIE
 
 
 def session_cookie(session_id: SessionId, user_id: UserId, tenant_id: TenantId) -> str:

@@ -17,8 +17,8 @@ import msgspec
 import pytest
 
 from backend.academics import enrolments
-from backend.identity.authentication import SESSION_COOKIE
 from backend.identity.passwords import hash_password
+from backend.kit.http.browser import SESSION_COOKIE
 from db import query
 from db.repositories.identity import TenantRow
 from ops.local.ports import free_port

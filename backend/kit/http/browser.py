@@ -15,6 +15,9 @@ from ops.runtime.settings import Settings
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 CSRF_HEADER = "x-csrf-token"
+SESSION_COOKIE = "lyceum_session"
+SECURE_SESSION_COOKIE = f"__Host-{SESSION_COOKIE}"
+"""Browsers take a `__Host-` cookie over https alone."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -24,7 +27,7 @@ class BrowserProtection:
     def __init__(self, settings: Settings, key: bytes) -> None:
         parts = urlsplit(settings.base_url)
         self.https = parts.scheme == "https"
-        self.session_cookie = "__Host-lyceum_session" if self.https else "lyceum_session"
+        self.session_cookie = SECURE_SESSION_COOKIE if self.https else SESSION_COOKIE
         self._key = hmac.digest(key, b"lyceum csrf token", hashlib.sha256)
         self._origin = f"{parts.scheme}://{parts.netloc}".lower()
         self._follow_host = not settings.public_url
