@@ -64,15 +64,6 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     created: bool
 
 
-class RankFusion(msgspec.Struct, frozen=True, kw_only=True):
-    """Reciprocal rank fusion (Cormack et al., SIGIR 2009): rank r, from 0, adds 1 / ((r + 1) / weight + k - 1)."""
-
-    rank_constant: int = 2
-    dense_weight: float = 1.0
-    sparse_weight: float = 1.0
-    candidates: int = 50
-
-
 def passage_point_id(document_id: UUID, version: int, ordinal: int) -> UUID:
     """Return the id of a document version's passage: the same on every run, so that indexing twice changes nothing."""
     return uuid5(_PASSAGES, f"{document_id}/{version}/{ordinal}")
@@ -111,12 +102,6 @@ class VectorStore(Protocol):
 
     async def search_sparse(self, sparse: SparseVector, scope: Scope, limit: int) -> list[Hit]:
         """Search by BM25."""
-        ...
-
-    async def search_hybrid(
-        self, dense: Sequence[float], sparse: SparseVector, scope: Scope, limit: int, fusion: RankFusion | None = None
-    ) -> list[Hit]:
-        """Search both ways and fuse the ranks; call it only where both can know the question's language."""
         ...
 
     async def count(self, scope: Scope | None = None, *, document_id: UUID | None = None) -> int:

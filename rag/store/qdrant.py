@@ -16,7 +16,6 @@ from rag.store.contract import (
     Collection,
     Hit,
     PassagePoint,
-    RankFusion,
     SparseVector,
     VectorStoreError,
     VectorStoreUnavailable,
@@ -99,38 +98,6 @@ class QdrantVectorStore:
     async def search_sparse(self, sparse: SparseVector, scope: Scope, limit: int) -> list[Hit]:
         """Search by BM25."""
         return await self._nearest(sparse_vector(sparse), schema.SPARSE, scope, limit) if sparse else []
-
-    async def search_hybrid(
-        self,
-        dense: Sequence[float],
-        sparse: SparseVector,
-        scope: Scope,
-        limit: int,
-        fusion: RankFusion | None = None,
-    ) -> list[Hit]:
-        """Search both ways and let the server fuse the ranks. The filter stands in each prefetch: the fusion's own
-        would come too late to keep foreign passages from taking candidates' places.
-        """
-        fusion = fusion or RankFusion()
-        if not scope.courses or not dense or not sparse:
-            return []
-        only = scope_filter(scope)
-        candidates = max(fusion.candidates, limit)
-        branches: tuple[tuple[list[float] | models.SparseVector, str], ...] = (
-            (list(dense), schema.DENSE),
-            (sparse_vector(sparse), schema.SPARSE),
-        )
-        weights = [fusion.dense_weight, fusion.sparse_weight]
-        rrf = models.Rrf(k=fusion.rank_constant, weights=weights if weights != [1.0, 1.0] else None)
-        with _translated():
-            response = await self._client.query_points(
-                schema.ALIAS,
-                prefetch=[models.Prefetch(query=q, using=u, filter=only, limit=candidates) for q, u in branches],
-                query=models.RrfQuery(rrf=rrf),
-                limit=limit,
-                with_payload=HIT_FIELDS,
-            )
-        return [to_hit(point) for point in response.points]
 
     async def count(self, scope: Scope | None = None, *, document_id: UUID | None = None) -> int:
         """Count points exactly, of all or of a scope, and of one document where given."""

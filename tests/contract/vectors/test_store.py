@@ -101,7 +101,6 @@ async def every_search(store: QdrantVectorStore, library: Library, scope: Scope,
     return [
         await store.search_dense(dense, scope, limit),
         await store.search_sparse(sparse, scope, limit),
-        await store.search_hybrid(dense, sparse, scope, limit),
     ]
 
 
@@ -115,7 +114,7 @@ async def test_nothing_is_found_outside_the_scope(store: QdrantVectorStore, libr
             assert {hit.course_id for hit in hits} <= scope.course_ids
             assert all(library.points[hit.passage_id].tenant_id == scope.tenant_id for hit in hits)
             found += len(hits)
-    assert found > 1000
+    assert found > 700
 
 
 @pytest.mark.parametrize("field", ["tenant_id", "faculty_id", "semester_id", "course_id"])
@@ -126,7 +125,7 @@ async def test_each_id_of_the_scope_counts(store: QdrantVectorStore, library: Li
         scope = msgspec.structs.replace(scope, tenant_id=foreign)
     else:
         scope = msgspec.structs.replace(scope, courses=(msgspec.structs.replace(scope.courses[0], **{field: foreign}),))
-    assert await every_search(store, library, scope) == [[], [], []]
+    assert await every_search(store, library, scope) == [[], []]
     assert await store.count(scope) == 0
     assert await store.count(library.scope(2)) == 36
 
@@ -148,17 +147,6 @@ async def test_passages_without_a_dense_vector_are_found_by_their_words_only(
     assert len(by_words) == 144
     assert len(by_meaning) == 108
     assert all(library.points[hit.passage_id].dense is not None for hit in by_meaning)
-
-
-async def test_hybrid_is_the_fusion_of_both(store: QdrantVectorStore, library: Library) -> None:
-    dense, sparse, scope = library.dense(), query_vector(library.words(4)), library.scope(0, 2, 4, 6)
-    expected: dict[UUID, float] = {}
-    for hits in (await store.search_dense(dense, scope, 50), await store.search_sparse(sparse, scope, 50)):
-        for rank, hit in enumerate(hits):
-            expected[hit.passage_id] = expected.get(hit.passage_id, 0.0) + 1 / (2 + rank)
-    fused = await store.search_hybrid(dense, sparse, scope, 10)
-    assert [hit.score for hit in fused] == pytest.approx(sorted(expected.values(), reverse=True)[:10], abs=1e-4)
-    assert [expected[hit.passage_id] for hit in fused] == pytest.approx([hit.score for hit in fused], abs=1e-4)
 
 
 async def test_indexing_twice_changes_nothing(store: QdrantVectorStore, library: Library) -> None:

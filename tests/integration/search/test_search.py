@@ -113,7 +113,7 @@ async def test_a_repeated_search_asks_the_index_no_more(
     async def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("the index was asked")
 
-    monkeypatch.setattr(QdrantVectorStore, "search_hybrid", refuse)
+    monkeypatch.setattr(QdrantVectorStore, "search_dense", refuse)
     monkeypatch.setattr(QdrantVectorStore, "search_sparse", refuse)
 
     assert await search(client(here, school)) == first

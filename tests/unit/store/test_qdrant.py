@@ -11,7 +11,6 @@ from qdrant_client import AsyncQdrantClient
 from rag.scope import Scope, ScopedCourse
 from rag.store import (
     QdrantVectorStore,
-    RankFusion,
     SparseVector,
     VectorStoreError,
     VectorStoreUnavailable,
@@ -55,13 +54,11 @@ async def test_every_search_carries_the_scope() -> None:
     store = network.store()
     await store.search_dense(DENSE, SCOPE, 5)
     await store.search_sparse(SPARSE, SCOPE, 5)
-    await store.search_hybrid(DENSE, SPARSE, SCOPE, 5)
     await store.count(SCOPE)
     expected = json.loads(scope_filter(SCOPE).model_dump_json(exclude_none=True))
-    dense, sparse, hybrid, count = (body for _, _, body in network.sent)
+    dense, sparse, count = (body for _, _, body in network.sent)
     assert dense["filter"] == sparse["filter"] == count["filter"] == expected
-    assert [branch["filter"] for branch in hybrid["prefetch"]] == [expected, expected]
-    assert [branch["using"] for branch in hybrid["prefetch"]] == ["dense", "bm25"]
+    assert (dense["using"], sparse["using"]) == ("dense", "bm25")
     assert {path for _, path, _ in network.sent} == {
         "/collections/passages/points/query",
         "/collections/passages/points/count",
@@ -73,23 +70,12 @@ async def test_an_empty_scope_or_an_empty_question_calls_nobody() -> None:
     store = network.store()
     assert await store.search_dense(DENSE, EMPTY, 5) == []
     assert await store.search_sparse(SPARSE, EMPTY, 5) == []
-    assert await store.search_hybrid(DENSE, SPARSE, EMPTY, 5) == []
     assert await store.count(EMPTY) == 0
     assert await store.search_sparse(SparseVector(), SCOPE, 5) == []
-    assert await store.search_hybrid(DENSE, SparseVector(), SCOPE, 5) == []
+    assert await store.search_dense([], SCOPE, 5) == []
     await store.delete_points([])
     await store.upsert([])
     assert network.sent == []
-
-
-async def test_fusion_takes_its_parameters() -> None:
-    network = Network()
-    await network.store().search_hybrid(
-        DENSE, SPARSE, SCOPE, 5, RankFusion(rank_constant=60, sparse_weight=3.0, candidates=20)
-    )
-    ((_, _, body),) = network.sent
-    assert body["query"] == {"rrf": {"k": 60, "weights": [1.0, 3.0]}}
-    assert [branch["limit"] for branch in body["prefetch"]] == [20, 20]
 
 
 @pytest.mark.parametrize("status", [404, 429, 500, 503])
