@@ -24,7 +24,10 @@ class AuditEntry(Table, tablename="audit_log", db=ENGINE):
 
 
 class AuditSeal(Table, tablename="audit_seals", db=ENGINE):
-    """A batch of entries in order, with the hash over them and the seal before."""
+    """A batch of entries in order, with the hash over them and the seal before.
+
+    `entry_digests` holds 8 bytes for each entry: they prove nothing, they tell which entry it is when the hash does not fit.
+    """
 
     id = primary_key()
     number = BigInt(unique=True)
@@ -33,4 +36,5 @@ class AuditSeal(Table, tablename="audit_seals", db=ENGINE):
     last_entry_id = UUIDColumn(default=None)
     previous_hash = Bytea()
     hash = Bytea()
+    entry_digests = Bytea(null=True, default=None)
     created_at = created()

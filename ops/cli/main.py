@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "settings": ("ops.cli.settings:settings", "List every setting with its value and where it came from."),
     "migrate": ("ops.cli.migrate:migrate", "Bring the database's schema up to date."),
     "admin": ("ops.cli.people:admin", "Create an administrator, or let one in again."),
+    "audit": ("ops.cli.audit:audit", "Verify that nothing in the audit log was changed or removed."),
     "tenant": ("ops.cli.people:tenant", "Create a tenant."),
     "demo": ("ops.cli.demo:demo", "Load the demo faculties, courses, documents and people."),
     "ingest": ("ops.cli.ingest:ingest", "Upload the documents of a folder to a course and wait until they are ready."),
