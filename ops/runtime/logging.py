@@ -53,6 +53,8 @@ _SECRETS = re.compile(
     r"|(?P<url>(?<=://)[^\s/@]{1,256}@)"
 )
 _REPLACEMENTS = {"mail": "[email]", "jwt": "[token]", "bearer": "Bearer [token]", "url": "[credentials]@"}
+_TALKATIVE = "uvicorn.error"
+"""On debug it writes down every frame of every WebSocket."""
 _QUIET = ("httpx", "httpcore", "httpx2", "httpcore2", "uvicorn.access", "asyncio", "urllib3", "pdfminer")
 
 
@@ -162,5 +164,6 @@ def _take_over_standard_logging(handler: logging.Handler, threshold: int) -> Non
         if isinstance(logger, logging.Logger) and name.startswith(("uvicorn", "dramatiq", "litestar", "qdrant")):
             logger.handlers.clear()
             logger.propagate = True
+    logging.getLogger(_TALKATIVE).setLevel(max(threshold, logging.INFO))
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
