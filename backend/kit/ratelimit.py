@@ -5,6 +5,7 @@ its person's authority and a token costs Redis once.
 """
 
 import contextlib
+import ipaddress
 import math
 import time
 from collections import OrderedDict
@@ -19,6 +20,8 @@ RequestClass = Literal["reads", "writes", "questions", "sign_ins"]
 PERIOD_SECONDS = 60
 LOCAL_SHARE = 0.5
 LOCAL_BUCKETS = 20_000
+IPV6_PREFIX = 64
+"""One subscriber's network (RFC 6177): its 2^64 addresses share one bucket."""
 
 # KEYS[1]  bucket: the time in ms at which it will be full again, as a decimal string; absent means full
 # KEYS[2…] cached values to read along
@@ -72,6 +75,19 @@ class Admission(msgspec.Struct, frozen=True):
         if not self.allowed:
             pairs.append((b"retry-after", b"%d" % self.retry_after_seconds))
         return pairs
+
+
+def address_bucket(address: str) -> str:
+    """Return what an address is counted as: an IPv4 address itself, also in its IPv6 form, else its /64 network."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((int(parsed), IPV6_PREFIX), strict=False))
 
 
 class LocalBuckets:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from litestar import Litestar, MediaType, Request, Response, get
 
-from backend.kit.http import declared_routes, public
+from backend.kit.http import declared_routes, permission, public
 from backend.system.openapi import Operation, complete
 from ops.runtime.health import HealthRegistry, HealthReport
 from ops.runtime.telemetry import METRICS_CONTENT_TYPE, render_metrics
@@ -50,9 +50,9 @@ async def ready(request: AnyRequest) -> Response[HealthReport | dict[str, str]]:
     return Response(report, status_code=200 if report.ready else 503)
 
 
-@get("/metrics", opt=public(), include_in_schema=False)
+@get("/metrics", opt=permission("ops.read", open_on_this_machine=True), include_in_schema=False)
 async def metrics() -> Response[bytes]:
-    """Return this process's metrics for Prometheus."""
+    """Return this process's metrics for Prometheus: to a scraper on this machine, or with an operator's access token."""
     return Response(render_metrics(), headers={"content-type": METRICS_CONTENT_TYPE})
 
 

@@ -23,6 +23,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
     `stores_answer`: an answer may be kept for repetitions with the same `Idempotency-Key`. It is False where the answer
     holds a secret or depends on what the person may read at the time; the guard then leaves the key alone.
+    `open_on_this_machine`: a process of the same machine needs no proof.
     """
 
     signed_in: bool = True
@@ -31,6 +32,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     request_class: RequestClass | None = None
     streams_body: bool = False
     stores_answer: bool = True
+    open_on_this_machine: bool = False
 
 
 def permission(
@@ -39,13 +41,18 @@ def permission(
     request_class: RequestClass | None = None,
     streams_body: bool = False,
     stores_answer: bool = True,
+    open_on_this_machine: bool = False,
 ) -> dict[str, Any]:
     """For `opt=`: the caller holds `name` somewhere; the service then asks for the place.
 
     `streams_body` marks a route that reads its body piece by piece, which the edge then leaves unread.
     """
     access = Access(
-        permission=name, request_class=request_class, streams_body=streams_body, stores_answer=stores_answer
+        permission=name,
+        request_class=request_class,
+        streams_body=streams_body,
+        stores_answer=stores_answer,
+        open_on_this_machine=open_on_this_machine,
     )
     return {OPTION: access}
 

@@ -2,10 +2,12 @@
 
 import asyncio
 
+import httpx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.kit.ratelimit import LocalBuckets, RateLimits, RequestGate
+from backend.kit.ratelimit import LocalBuckets, RateLimits, RequestGate, address_bucket
 from ops.runtime.redis import Redis, open_redis
 from tests.unit.edge.conftest import BEARER, edge_app, serving
 
@@ -125,3 +127,31 @@ async def test_sign_ins_are_limited_by_address(valkey_url: str) -> None:
     async with serving(edge_app(redis_url=valkey_url, limits=LIMITS)) as client:
         statuses = [(await client.post("/sign-in")).status_code for _ in range(4)]
     assert statuses == [201, 201, 429, 429]
+
+
+@pytest.mark.parametrize(
+    ("address", "bucket"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:bbbb::9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_an_ipv6_network_is_one_address(address: str, bucket: str) -> None:
+    assert address_bucket(address) == bucket
+
+
+async def test_neighbours_of_an_ipv6_network_share_the_sign_ins() -> None:
+    app = edge_app(limits=RateLimits(sign_ins=4))
+    async with serving(app):
+        for number, status in enumerate((201, 201, 429, 429)):
+            transport = httpx.ASGITransport(app, client=(f"2001:db8::{number + 1}", 1))  # type: ignore[arg-type]
+            async with httpx.AsyncClient(transport=transport, base_url="http://testserver.local") as client:
+                assert (await client.post("/sign-in")).status_code == status
+        transport = httpx.ASGITransport(app, client=("2001:db8:0:1::1", 1))  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver.local") as client:
+            assert (await client.post("/sign-in")).status_code == 201

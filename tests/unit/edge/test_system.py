@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from litestar import Litestar
@@ -10,9 +11,10 @@ from litestar import Litestar
 from backend.app import create_app
 from backend.errors import catalogue
 from backend.kit.http import declared_routes
-from backend.system.controller import build_document
+from backend.kit.subject import GrantedPermissions
+from backend.system.controller import build_document, metrics
 from ops.runtime.telemetry import render_metrics
-from tests.unit.edge.conftest import BEARER, Client, edge_app, serving, settings
+from tests.unit.edge.conftest import BEARER, PEOPLE, READER, Client, edge_app, serving, settings
 
 
 @pytest.fixture
@@ -52,16 +54,42 @@ async def test_draining_process_is_not_ready(alone: Litestar, client: Client) ->
 
 
 async def test_signed_in_routes_ask_for_proof_before_anything_else(alone: Litestar, client: Client) -> None:
-    asked = 0
+    asked, headers = 0, {"Authorization": "Bearer e30.e30.e30", "X-Forwarded-For": "192.0.2.7"}
     for route in declared_routes(alone):
         if route.access is None or not route.access.signed_in or route.access.own_authentication:
             continue
         for method in route.methods:
             path = route.path.replace("{", "").replace("}", "")
-            response = await client.request(method, path, headers={"Authorization": "Bearer e30.e30.e30"})
+            response = await client.request(method, path, headers=headers)
             assert response.status_code in (303, 401, 404), (method, route.path, response.status_code)
             asked += response.status_code != 404
     assert asked
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("::1", {}, 200),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}, 401),
+        ("127.0.0.1", {"Forwarded": "for=192.0.2.7"}, 401),
+        ("192.0.2.7", {}, 401),
+        ("192.0.2.7", BEARER, 403),
+        ("192.0.2.7", {"Authorization": "Bearer operator"}, 200),
+    ],
+)
+async def test_metrics_are_for_this_machine_and_operators(
+    monkeypatch: pytest.MonkeyPatch, peer: str, headers: dict[str, str], status: int
+) -> None:
+    grants = (GrantedPermissions(permissions=frozenset({"ops.read"})),)
+    monkeypatch.setitem(PEOPLE, "operator", msgspec.structs.replace(READER, grants=grants))
+    app = edge_app(metrics)
+    async with serving(app):
+        transport = httpx.ASGITransport(app, client=(peer, 1))  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver.local") as client:
+            answer = await client.get("/metrics", headers=headers)
+    assert answer.status_code == status
+    assert ("process_resident_memory_bytes" in answer.text) is (status == 200)
 
 
 async def test_golden_signals_are_counted_by_route_template() -> None:
