@@ -1,34 +1,29 @@
 """The routes of jobs."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Litestar, Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Stream
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from backend.jobs import service
-from backend.jobs.schemas import JobEvent, JobEvents, JobView
+from backend.jobs.schemas import JobEvents, JobView
 from backend.jobs.service import JobFilter
+from backend.jobs.sse import event_stream
+from backend.jobs.watching import JobWatches
 from backend.kit.http import CurrentSubject, PageCursor, PageLimit, QueryNumber, QueryText, signed_in
 from backend.kit.pagination import DEFAULT_LIMIT, Page
-from backend.kit.subject import Subject
-from db.errors import DatabaseUnavailable
 from db.jobs import JobState
 from ops.runtime.ids import JobId
 
 AnyRequest = Request[Any, Any, Any]
 EVENT_STREAM = "text/event-stream"
-POLL_SECONDS = 0.5
-COMMENT_SECONDS = 15.0
-STREAM_SECONDS = 600.0
-"""A stream ends after ten minutes; the reader comes back with `Last-Event-ID` and its rights are asked for anew."""
 
 StateFilter = Annotated[JobState | None, QueryParameter(name="state")]
 LastEventId = Annotated[str | None, HeaderParameter(name="last-event-id", required=False, max_length=20)]
@@ -79,9 +74,12 @@ class JobController(Controller):
         first = await service.read_events(subject, job_id, after)
         if EVENT_STREAM not in request.headers.get("accept", ""):
             return Response(first)
-        draining: asyncio.Event = request.app.state.draining
+        state = request.app.state
+        draining: asyncio.Event = state.draining
         return Stream(
-            _stream(subject, job_id, first, draining), media_type=EVENT_STREAM, headers={"cache-control": "no-store"}
+            event_stream(subject, job_id, first, state.job_watches, draining),
+            media_type=EVENT_STREAM,
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
 
     @post("/{job_id:uuid}/cancel", opt=signed_in(), status_code=HTTP_202_ACCEPTED)
@@ -90,28 +88,12 @@ class JobController(Controller):
         return await service.cancel_job(subject, job_id)
 
 
-async def _stream(subject: Subject, job_id: JobId, events: JobEvents, draining: asyncio.Event) -> AsyncIterator[bytes]:
-    """Send events as they come, and a comment every 15 s so that no proxy takes the connection for dead."""
-    ends_at = time.monotonic() + STREAM_SECONDS
-    spoke_at = time.monotonic()
-    while True:
-        for event in events.items:
-            yield _frame(event)
-            spoke_at = time.monotonic()
-        if events.done or draining.is_set() or time.monotonic() > ends_at:
-            return
-        if time.monotonic() - spoke_at >= COMMENT_SECONDS:
-            yield b": still here\n\n"
-            spoke_at = time.monotonic()
-        await asyncio.sleep(POLL_SECONDS)
-        try:
-            events = await service.read_events(subject, job_id, events.next_after)
-        except DatabaseUnavailable:
-            events = msgspec.structs.replace(events, items=[])  # the stream stays open and goes on when it is back
-
-
-def _frame(event: JobEvent) -> bytes:
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode(), msgspec.json.encode(event))
+@asynccontextmanager
+async def open_watches(app: Litestar) -> AsyncIterator[None]:
+    """Let those who watch the same job share one look at it."""
+    app.state.job_watches = JobWatches()
+    yield
 
 
 controllers = [JobController]
+lifespans = [open_watches]

@@ -68,13 +68,17 @@ async def read_events(subject: Subject, job_id: UUID, after: int) -> JobEvents:
         JobNotFound: there is no such job for this subject.
     """
     row = await _readable(subject, job_id)  # before the events: whatever is missing from them is still to come
-    rows = await jobs.events_after(job_id, after, EVENTS_AT_ONCE)
-    items = [
-        JobEvent(seq=event.seq, type=event.type, data=msgspec.Raw(event.data.encode()), created_at=event.created_at)
-        for event in rows
-    ]
+    items = await events_of(job_id, after)
     last = items[-1].seq if items else after
     return JobEvents(items=items, next_after=last, done=row.state in TERMINAL_STATES and last >= row.last_event)
+
+
+async def events_of(job_id: UUID, after: int) -> list[JobEvent]:
+    """Return events with a number above `after`, 500 at most, to whoever has asked for the rights."""
+    return [
+        JobEvent(seq=event.seq, type=event.type, data=msgspec.Raw(event.data.encode()), created_at=event.created_at)
+        for event in await jobs.events_after(job_id, after, EVENTS_AT_ONCE)
+    ]
 
 
 async def cancel_job(subject: Subject, job_id: UUID) -> JobView:
@@ -100,7 +104,15 @@ async def cancel_job(subject: Subject, job_id: UUID) -> JobView:
 
 
 async def _readable(subject: Subject, job_id: UUID) -> JobRow:
-    row = await jobs.get(job_id, subject.tenant_id)
+    return check_readable(subject, await jobs.get(job_id, subject.tenant_id))
+
+
+def check_readable(subject: Subject, row: JobRow | None) -> JobRow:
+    """Return the job of the subject's tenant as it was found.
+
+    Raises:
+        JobNotFound: there is none for this subject.
+    """
     if row is None or (row.user_id != subject.user_id and not subject.can(READ_ALL)):
         raise JobNotFound
     return row
