@@ -24,6 +24,7 @@ RUN = {
     "worker": "from actors.main import run_worker as run",
     "clock": "from actors.clock import run_clock as run",
     "gateway": "from inference_gateway.app import serve as run",
+    "gateway_one_by_one": "from tests.chaos.one_by_one import serve as run",
     "api": "from backend.app import serve as run",
     "unlimited_api": "from tests.contract.api.unlimited import serve as run",
 }
@@ -87,8 +88,8 @@ def start(
         os.close(telling)
     running = Running(name, process, log)
     try:
-        if name in ("api", "unlimited_api", "gateway"):
-            address = settings.gateway_url if name == "gateway" else f"http://127.0.0.1:{settings.port}"
+        if name.startswith("gateway") or name.endswith("api"):
+            address = settings.gateway_url if name.startswith("gateway") else f"http://127.0.0.1:{settings.port}"
             until(lambda: _is_ready(running, address), START_SECONDS, lambda: log.read_text()[-3000:])
         else:
             _await_ready(running, listening)
@@ -131,11 +132,11 @@ class Gateway:
 
 
 @contextmanager
-def running_gateway(folder: Path) -> Iterator[Gateway]:
-    """Run the gateway until its embedder is loaded."""
+def running_gateway(folder: Path, name: str = "gateway") -> Iterator[Gateway]:
+    """Run a gateway; its embedder is loaded."""
     gateway = Gateway(f"http://127.0.0.1:{free_port()}", base64.b64encode(secrets.token_bytes(32)).decode())
     settings = Settings(data_dir=folder, gateway_url=gateway.url, service_key=gateway.service_key)
-    with process("gateway", settings, folder):
+    with process(name, settings, folder):
         yield gateway
 
 

@@ -1,18 +1,22 @@
 """kill -9 of the worker, again and again: what is in the end is what a run without a crash gives, byte for byte."""
 
 import asyncio
+import hashlib
 import random
 import shutil
 import time
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
 
 import asyncpg
 import httpx
+import pytest
 
 from actors.crash import VARIABLE
 from backend.documents import service
@@ -22,7 +26,7 @@ from ops.runtime.settings import Settings
 from rag.store import passage_point_id
 from tests import campus
 from tests.installation import furnish, received, settings_for
-from tests.processes import Gateway, Running, process, start
+from tests.processes import Running, process, running_gateway, start
 from tests.servers import Database, RunningPostgres, RunningValkey
 from tests.vectors import RunningVectors, running_vectors
 
@@ -40,51 +44,68 @@ HAS_DOCUMENT = """SELECT EXISTS (SELECT FROM jobs j JOIN workers w ON w.id = j.w
 WORKERS_AT_ONCE = 2
 ONE_THREAD = ", threads=1"  # so that a kill costs one attempt and no document runs out of them
 SETTLE_SECONDS = 120
+DENSE_BYTES = 384 * 4
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of the index: its vectors' values as float32, little-endian."""
+
+    payload: dict[str, Any]
+    dense: bytes
+    words: tuple[int, ...]
+    weights: bytes
 
 
 @dataclass(frozen=True)
 class Result:
-    """Everything an ingestion leaves behind that readers or searches can see."""
+    """Everything an ingestion leaves behind: rows, points, and the SHA-256 of each stored object by its key."""
 
     versions: list[tuple[Any, ...]]
     passages: list[tuple[Any, ...]]
-    points: dict[str, Any]
+    points: dict[str, Point]
+    objects: dict[str, str]
 
 
+@pytest.mark.timeout(480)
 async def test_thirty_crashes_leave_what_a_clean_run_leaves(
     tmp_path: Path,
     database: Database,
     postgres_server: RunningPostgres,
     valkey_server: RunningValkey,
-    gateway_server: Gateway,
 ) -> None:
     crashed_folder, clean_folder = tmp_path / "crashed", tmp_path / "clean"
     crashed_folder.mkdir()
     with (
         running_vectors(tmp_path / "vectors-crashed") as crashed_index,
         running_vectors(tmp_path / "vectors-clean") as clean_index,
+        running_gateway(tmp_path, "gateway_one_by_one") as gateway,
     ):
         crashed = settings_for(
-            crashed_folder, database, valkey_server.url(20), valkey_server.url(21), crashed_index.url, gateway_server
+            crashed_folder, database, valkey_server.url(20), valkey_server.url(21), crashed_index.url, gateway
         )
         await _upload_everything(crashed)
         shutil.copytree(crashed_folder, clean_folder)
         twin = postgres_server.create_database(database.name)
-        clean = settings_for(
-            clean_folder, twin, valkey_server.url(22), valkey_server.url(23), clean_index.url, gateway_server
-        )
+        clean = settings_for(clean_folder, twin, valkey_server.url(22), valkey_server.url(23), clean_index.url, gateway)
 
         kills = await _crash_until_ready(crashed, crashed_folder)
         with process("clock", clean, clean_folder), process("worker", clean, clean_folder):
             await _until_settled(twin.url)
 
-        result = await _result(database.url, crashed_index)
+        result = await _result(database.url, crashed_index, crashed_folder)
         print(f"kills: {dict(kills)}, documents: {len(result.versions)}, passages: {len(result.passages)}")
         assert kills.total() >= 30
         assert all(kills[border] == 1 for border in BORDERS)
-        assert result == await _result(twin.url, clean_index)
+        expected = await _result(twin.url, clean_index, clean_folder)
+        assert _differences(result, expected) == []
+        assert result == expected
         assert {version[2] for version in result.versions} == {"ready"}
         assert set(result.points) == {str(passage[0]) for passage in result.passages}
+        dense = {str(passage[0]) for passage in result.passages if passage[-1]}
+        assert {name for name, point in result.points.items() if len(point.dense) == DENSE_BYTES} == dense
+        assert len({point.dense for name, point in result.points.items() if name in dense}) == len(dense) > 60
+        assert all(point.weights for point in result.points.values())
         assert all(passage[0] == passage_point_id(*passage[1:4]) for passage in result.passages)
         assert await _exactly_once(database.url, len(result.versions))
 
@@ -159,23 +180,41 @@ async def _until_settled(database_url: str) -> None:
     await session.close()
 
 
-async def _result(database_url: str, index: RunningVectors) -> Result:
+async def _result(database_url: str, index: RunningVectors, folder: Path) -> Result:
     session = await asyncpg.connect(database_url)
     versions = await session.fetch(
         """SELECT v.document_id, d.serving_version, v.state, v.page_count, v.char_count, v.passage_count, v.dense_count, v.languages
            FROM document_versions v JOIN documents d ON d.id = v.document_id ORDER BY 1"""
     )
     passages = await session.fetch(
-        """SELECT id, document_id, version, ordinal, page, heading, char_start, char_end, text, language, has_dense
+        """SELECT id, document_id, version, ordinal, page, heading, char_start, char_end, convert_to(text, 'UTF8'),
+                  language, has_dense
            FROM passages ORDER BY document_id, version, ordinal"""
     )
     await session.close()
-    return Result([tuple(row) for row in versions], [tuple(row) for row in passages], await _points(index))
+    rows = [tuple(row) for row in versions], [tuple(row) for row in passages]
+    return Result(*rows, await _points(index), _objects(folder / "objects"))
 
 
-async def _points(index: RunningVectors) -> dict[str, Any]:
-    """Return each point's payload and which vectors it has, with the words' weights; dense values differ in the last bits."""
-    points: dict[str, Any] = {}
+def _objects(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _differences(result: Result, expected: Result) -> list[str]:
+    """What differs, in few words: a whole result is too long to read."""
+    points = result.points.keys() | expected.points.keys()
+    objects = result.objects.keys() | expected.objects.keys()
+    return [
+        *(f"version {a} {b}" for a, b in zip_longest(result.versions, expected.versions) if a != b),
+        *(f"passage {a} {b}" for a, b in zip_longest(result.passages, expected.passages) if a != b),
+        *(f"point {name}" for name in points if result.points.get(name) != expected.points.get(name)),
+        *(f"object {name}" for name in objects if result.objects.get(name) != expected.objects.get(name)),
+    ]
+
+
+async def _points(index: RunningVectors) -> dict[str, Point]:
+    points: dict[str, Point] = {}
     async with httpx.AsyncClient(base_url=index.url, timeout=30) as client:
         offset = None
         while True:
@@ -185,12 +224,20 @@ async def _points(index: RunningVectors) -> dict[str, Any]:
                 .raise_for_status()
                 .json()["result"]
             )
-            for point in found["points"]:
-                vectors = point["vector"]
-                points[str(point["id"])] = (point["payload"], len(vectors.get("dense") or ()), vectors.get("bm25"))
+            points |= {str(point["id"]): _point(point["payload"], point["vector"]) for point in found["points"]}
             offset = found["next_page_offset"]
             if offset is None:
                 return points
+
+
+def _point(payload: dict[str, Any], vectors: dict[str, Any]) -> Point:
+    words = vectors["bm25"]
+    return Point(
+        payload=payload,
+        dense=array("f", vectors.get("dense") or ()).tobytes(),
+        words=tuple(words["indices"]),
+        weights=array("f", words["values"]).tobytes(),
+    )
 
 
 async def _exactly_once(database_url: str, documents: int) -> bool:
