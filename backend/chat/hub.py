@@ -80,6 +80,7 @@ class StreamHub:
         self._subscriptions: dict[MessageId, set[Subscription]] = {}
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     async def subscribe(self, message_id: MessageId, after: int) -> Subscription:
         """Follow an answer's stream from the event after `after`; raises RedisError."""
@@ -103,6 +104,8 @@ class StreamHub:
 
     async def close(self) -> None:
         """Stop reading."""
+        self._is_closed = True  # a cancellation may get lost: redis-py swallows it at some steps of a connection's beginning
+        self._wanted.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -117,10 +120,11 @@ class StreamHub:
         await pipeline.execute()
 
     async def _run(self) -> None:
-        while True:
+        while not self._is_closed:
             if not self._subscriptions:
-                self._wanted.clear()
                 await self._wanted.wait()
+                self._wanted.clear()
+                continue
             try:
                 await self._read()
             except RedisError as error:

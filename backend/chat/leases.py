@@ -27,6 +27,7 @@ class Leases:
         self._renewing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._is_lost = False
+        self._is_closed = False
 
     def hold(self, message_id: MessageId, stop_requested: asyncio.Event) -> None:
         """Say from now on that the answer is being given; set the event when somebody asks to stop it."""
@@ -47,6 +48,7 @@ class Leases:
 
     async def close(self) -> None:
         """Stop renewing."""
+        self._is_closed = True  # a cancellation may get lost: redis-py swallows it at some steps of a connection's beginning
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -54,7 +56,7 @@ class Leases:
     async def _run(self) -> None:
         """Renew all once a second, and new ones at once."""
         loop = asyncio.get_running_loop()
-        while True:
+        while not self._is_closed:
             await self._renew(list(self._held))
             due = loop.time() + LEASE_RENEWED_SECONDS
             with contextlib.suppress(TimeoutError):
