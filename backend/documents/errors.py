@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from backend.errors import Conflict, NotFound, PayloadTooLarge
+from backend.errors import Conflict, LyceumError, NotFound, PayloadTooLarge
 
 
 class DocumentNotFound(NotFound):
@@ -23,6 +23,17 @@ class FileTooLarge(PayloadTooLarge):
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"Files may have up to {limit_bytes // (1024 * 1024)} MiB.")
+
+
+class UploadsBusy(LyceumError):
+    """As many files are being received as this process takes at once; nothing was stored, send the file again."""
+
+    type = "uploads-busy"
+    status = 503
+    title = "Too many uploads at once"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("Many files are being uploaded now. Try again.", retry_after_seconds=retry_after_seconds)
 
 
 class SameFileElsewhere(Conflict):

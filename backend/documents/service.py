@@ -25,6 +25,8 @@ from rag.parse import ParseFailure, detect_type
 
 __all__ = [
     "add_version",
+    "check_new_version",
+    "check_upload",
     "delete_document",
     "get_document",
     "list_documents",
@@ -66,6 +68,24 @@ async def upload(subject: Subject, objects: ObjectStore, form: UploadForm, file:
     except UniqueViolation as error:
         return await _known_after(error, subject, course, file)
     return accepted, True
+
+
+async def check_upload(subject: Subject, course_id: UUID) -> None:
+    """Tell whether `upload` would be refused, before the file is received.
+
+    Raises:
+        CourseNotFound, PermissionMissing: see `open_course`.
+    """
+    await open_course(subject, course_id, WRITE)
+
+
+async def check_new_version(subject: Subject, document_id: UUID) -> None:
+    """Tell whether `add_version` would be refused, before the file is received.
+
+    Raises:
+        DocumentNotFound, PermissionMissing: see `open_document`.
+    """
+    await open_document(subject, document_id, WRITE)
 
 
 async def add_version(

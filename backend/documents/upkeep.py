@@ -78,12 +78,12 @@ async def purge_uncited() -> int:
 
 async def _purge_document(objects: ObjectStore, vectors: VectorStore, document: DeletedRow) -> bool:
     """Rows go last: a step that fails leaves the document due, and all of it is done again."""
+    await vectors.delete_document(document.id)  # before the locks, for an index that is away takes its time to say so
     hashes = await documents.bytes_only_in(document)
     async with unit_of_work() as uow:
         await documents.hold_bytes(uow, document.tenant_id, hashes)
         if not await documents.hold_due(uow, document.id):
             return False
-        await vectors.delete_document(document.id)
         # Asked again under the lock: an upload of the same bytes may have been accepted meanwhile.
         for sha256 in set(hashes).intersection(await documents.bytes_only_in(document)):
             await _destroy(objects, str(document.tenant_id), sha256.hex())

@@ -1,19 +1,20 @@
-"""Reads a multipart upload piece by piece: the file goes to a temporary file while it is hashed, never whole into memory."""
+"""Reads a multipart upload piece by piece: the file goes to the spool while it is hashed, never whole into memory."""
 
 import asyncio
 import hashlib
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import IO
+from uuid import UUID
 
 import msgspec
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header  # type: ignore[import-untyped]
 
 from backend.documents.errors import FileTooLarge
 from backend.documents.file_name import safe_file_name
-from backend.errors import BadRequest, InputError, UnsupportedMediaType, ValidationFailed
+from backend.documents.spool import Spool, path_of
+from backend.errors import BadRequest, InputError, LyceumError, UnsupportedMediaType, ValidationFailed
 from rag.parse import HEAD_BYTES
 
 FILE_FIELD = "file"
@@ -21,7 +22,9 @@ MAX_FIELD_BYTES = 4096
 MAX_FIELDS = 16
 WRITE_BYTES = 1024 * 1024
 DISCARD_BYTES = 256 * 1024 * 1024
-"""How much of a file that is too large is still read, so that the sender reads the answer instead of a reset."""
+"""How much of a body that is refused is still read, so that the sender reads the answer instead of a reset."""
+
+CheckFields = Callable[[Mapping[str, str]], Awaitable[None]]
 
 
 class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,10 +45,15 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def receive_upload(body: AsyncIterator[bytes], content_type: str, max_file_bytes: int) -> AsyncIterator[Upload]:
+async def receive_upload(
+    body: AsyncIterator[bytes], content_type: str, max_file_bytes: int, spool: Spool, user_id: UUID, check: CheckFields
+) -> AsyncIterator[Upload]:
     """Receive a `multipart/form-data` body with one file in the field `file`; the file is removed on exit.
 
+    `check` sees the fields before the file as soon as the file begins, so that what it refuses is never stored.
+
     Raises:
+        RateLimited, UploadsBusy: too many uploads are being received; and whatever `check` raises.
         UnsupportedMediaType: another content type.
         BadRequest: the body is not what its content type says, or ends early.
         ValidationFailed: no file, two files, or a field that is too long or not UTF-8.
@@ -54,19 +62,22 @@ async def receive_upload(body: AsyncIterator[bytes], content_type: str, max_file
     kind, options = parse_options_header(content_type)
     if kind != "multipart/form-data" or not options.get("boundary"):
         raise UnsupportedMediaType("Send the file as multipart/form-data.")
-    with tempfile.NamedTemporaryFile(prefix="lyceum-upload-") as file:
-        reader = _Reader(file, max_file_bytes)
+    with ExitStack() as held:
         try:
+            held.enter_context(spool.place(user_id))
+            reader = _Reader(held.enter_context(await spool.open()), max_file_bytes, check)
             with PushMultipartParser(options["boundary"], max_segment_count=MAX_FIELDS, strict=True) as parser:
                 async for chunk in body:
                     if not chunk or parser.closed:
                         continue
                     for event in parser.parse(chunk):
                         reader.take(event)
+                    await reader.check()
                     await reader.write()
         except MultipartError as error:
             raise BadRequest(f"The form cannot be read: {error}.") from error
-        except FileTooLarge:
+        except LyceumError:
+            held.close()
             await _discard(body)
             raise
         yield await reader.finish()
@@ -75,8 +86,9 @@ async def receive_upload(body: AsyncIterator[bytes], content_type: str, max_file
 class _Reader:
     """Takes the parser's events; only `write` touches the disk, in a thread."""
 
-    def __init__(self, file: "IO[bytes] | tempfile._TemporaryFileWrapper[bytes]", max_file_bytes: int) -> None:
+    def __init__(self, file: IO[bytes], max_file_bytes: int, check: CheckFields) -> None:
         self._file = file
+        self._check: CheckFields | None = check
         self._left = max_file_bytes
         self._limit = max_file_bytes
         self._hash = hashlib.sha256()
@@ -107,6 +119,12 @@ class _Reader:
             if len(self._value) > MAX_FIELD_BYTES:
                 raise _invalid(self._segment.name or "", "The field is too long.")
 
+    async def check(self) -> None:
+        """Have the fields checked, once, when the file has begun."""
+        if self._name is not None and self._check is not None:
+            check, self._check = self._check, None
+            await check(self._fields)
+
     async def write(self, at_least: int = WRITE_BYTES) -> None:
         """Write and hash what has gathered once it is worth a thread."""
         if len(self._pending) < at_least or not self._pending:
@@ -123,7 +141,7 @@ class _Reader:
             raise _invalid(FILE_FIELD, "Send the document in this field.")
         await asyncio.to_thread(self._file.flush)
         file = UploadedFile(
-            path=Path(self._file.name),
+            path=path_of(self._file),
             name=self._name,
             sha256=self._hash.digest(),
             size_bytes=self._size,

@@ -1,5 +1,7 @@
 """Uploading, listing and changing documents."""
 
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,16 +13,18 @@ from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 from backend.documents import service
 from backend.documents.controller.form import UploadOperation, VersionOperation
 from backend.documents.schemas import Accepted, DocumentPatch, DocumentView, UploadForm, VersionForm
-from backend.documents.upload import Upload, receive_upload
+from backend.documents.upload import CheckFields, Upload, receive_upload
 from backend.errors import ValidationFailed
 from backend.kit.http import CurrentSubject, PageCursor, PageLimit, permission
 from backend.kit.pagination import DEFAULT_LIMIT, Page
 from backend.kit.pointers import from_message, unstorable
+from backend.kit.subject import Subject
 from ops.runtime.ids import CourseId, DocumentId
 
 Form = TypeVar("Form", bound=msgspec.Struct)
 AnyRequest = Request[Any, Any, Any]
 
+COURSE = "course_id"
 UPLOAD = permission("document.write", streams_body=True)
 KNOWN = {HTTP_200_OK: ResponseSpec(Accepted, description="the course has these bytes already")}
 
@@ -41,8 +45,13 @@ class DocumentController(Controller):
 
         The same bytes in the same course are answered with 200 and the document they are already.
         """
-        async with _received(request) as upload:
-            form = _form(upload, UploadForm)
+
+        async def check(fields: Mapping[str, str]) -> None:
+            if COURSE in fields:  # else it comes behind the file
+                await service.check_upload(subject, _form(fields, UploadForm).course_id)
+
+        async with _received(request, subject, check) as upload:
+            form = _form(upload.fields, UploadForm)
             accepted, new = await service.upload(subject, request.app.state.objects, form, upload.file)
         return _answer(accepted, new)
 
@@ -86,8 +95,13 @@ class DocumentController(Controller):
         self, subject: CurrentSubject, document_id: FromPath[DocumentId], request: AnyRequest
     ) -> Response[Accepted]:
         """Upload a new version (`multipart/form-data`: `file`); readers see the old one until it is ready."""
-        async with _received(request) as upload:
-            _form(upload, VersionForm)
+
+        async def check(fields: Mapping[str, str]) -> None:
+            _form(fields, VersionForm)
+            await service.check_new_version(subject, document_id)
+
+        async with _received(request, subject, check) as upload:
+            _form(upload.fields, VersionForm)
             accepted, new = await service.add_version(subject, request.app.state.objects, document_id, upload.file)
         return _answer(accepted, new)
 
@@ -97,16 +111,17 @@ class DocumentController(Controller):
         return await service.reingest(subject, document_id)
 
 
-def _received(request: AnyRequest) -> Any:
-    limit = request.app.state.settings.max_upload_bytes
-    return receive_upload(request.stream(), request.headers.get("content-type", ""), limit)
+def _received(request: AnyRequest, subject: Subject, check: CheckFields) -> AbstractAsyncContextManager[Upload]:
+    state, content_type = request.app.state, request.headers.get("content-type", "")
+    limit = state.settings.max_upload_bytes
+    return receive_upload(request.stream(), content_type, limit, state.spool, subject.user_id, check)
 
 
-def _form(upload: Upload, kind: type[Form]) -> Form:
-    if wrong := unstorable(upload.fields):
+def _form(fields: Mapping[str, str], kind: type[Form]) -> Form:
+    if wrong := unstorable(fields):
         raise ValidationFailed("The form holds what cannot be stored.", errors=wrong)
     try:
-        return msgspec.convert(upload.fields, kind)
+        return msgspec.convert(fields, kind)
     except msgspec.ValidationError as error:
         raise ValidationFailed("The form is not as it should be.", errors=[from_message(str(error))]) from error
 
