@@ -24,7 +24,7 @@ from ops.runtime.tokens import ServiceTokens
 PROGRAM = (
     "from inference_gateway.app import serve; from ops.runtime.settings import load_settings; serve(load_settings())"
 )
-FIRST_ANSWER_SECONDS = 5.0
+FIRST_ANSWER_SECONDS = 20.0
 READY_SECONDS = 60.0
 PASSAGE = "Gradient descent follows the negative gradient of the loss until it no longer falls. " * 8
 
