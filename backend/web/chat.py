@@ -10,7 +10,7 @@ from litestar.params import FromQuery
 from backend.academics.access import course_ref
 from backend.academics.service import list_courses
 from backend.kit.http import CurrentSubject, permission
-from backend.kit.pagination import MAX_LIMIT
+from backend.web.listing import whole
 from backend.web.rendering import PageRequest, render
 
 PERMISSION = "chat.use"
@@ -21,7 +21,8 @@ async def chat_page(
     request: PageRequest, subject: CurrentSubject, course: FromQuery[UUID | None] = None
 ) -> Response[Any]:
     """Ask about one course or about all; `course` is chosen beforehand."""
-    courses = [row for row in await list_courses(subject, limit=MAX_LIMIT) if subject.can(PERMISSION, course_ref(row))]
+    readable = await whole(lambda after, limit: list_courses(subject, after_id=after, limit=limit))
+    courses = [row for row in readable if subject.can(PERMISSION, course_ref(row))]
     return render(request, "chat.html", courses=courses, chosen=course)
 
 

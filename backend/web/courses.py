@@ -14,8 +14,9 @@ from backend.academics.places import list_faculties, list_semesters
 from backend.documents.service import list_documents
 from backend.identity.rights import list_roles
 from backend.kit.http import CurrentSubject, PageCursor, QueryText, permission, signed_in
-from backend.kit.pagination import MAX_LIMIT, decode_cursor, page_of
+from backend.kit.pagination import decode_cursor, page_of
 from backend.kit.subject import Subject
+from backend.web.listing import whole
 from backend.web.rendering import PageRequest, render
 from db.repositories.courses import CourseRow
 from ops.runtime.ids import CourseId, EnrolmentId
@@ -155,8 +156,8 @@ def _head(subject: Subject, row: CourseRow, names: Mapping[UUID, str]) -> Course
 
 
 async def _places(subject: Subject) -> dict[UUID, str]:
-    faculties = await list_faculties(subject, limit=MAX_LIMIT)
-    semesters = await list_semesters(subject, limit=MAX_LIMIT)
+    faculties = await whole(lambda after, limit: list_faculties(subject, after_id=after, limit=limit))
+    semesters = await whole(lambda after, limit: list_semesters(subject, after_id=after, limit=limit))
     return {row.id: row.name for row in faculties} | {row.id: row.name for row in semesters}
 
 

@@ -1,22 +1,30 @@
 """Administration of people, their rights, and roles."""
 
+import contextlib
+from collections.abc import Sequence
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from litestar import Response, get
 from litestar.params import FromPath, FromQuery
 
+from backend.academics.errors import CourseNotFound
 from backend.academics.places import list_faculties
-from backend.academics.service import list_courses
+from backend.academics.service import list_courses, readable_course
 from backend.identity import people, rights
 from backend.kit.http import CurrentSubject, PageCursor, QueryText, permission
-from backend.kit.pagination import MAX_LIMIT, decode_cursor, page_of
+from backend.kit.pagination import decode_cursor, page_of
 from backend.kit.permissions import PERMISSIONS
+from backend.kit.subject import Subject
+from backend.web.listing import whole
 from backend.web.rendering import PageRequest, render
 from db.repositories.people import PersonState
-from ops.runtime.ids import UserId
+from db.repositories.rights import GrantRow
+from ops.runtime.ids import CourseId, UserId
 
 PEOPLE_SHOWN = 25
+PLACES_SHOWN = 100
 READ = permission("person.read")
 STATES: Final[tuple[PersonState, ...]] = ("active", "disabled")
 
@@ -55,23 +63,39 @@ async def people_page(
 
 
 @get("/admin/people/{user_id:uuid}", opt=READ)
-async def person_page(request: PageRequest, subject: CurrentSubject, user_id: FromPath[UserId]) -> Response[Any]:
-    """One person and what they may do where."""
-    faculties = await list_faculties(subject, limit=MAX_LIMIT)
-    courses = await list_courses(subject, limit=MAX_LIMIT)
+async def person_page(
+    request: PageRequest, subject: CurrentSubject, user_id: FromPath[UserId], place: QueryText = None
+) -> Response[Any]:
+    """One person and what they may do where; `place` narrows the places to choose from by their names and codes."""
+    person, grants = await people.get_person(subject, user_id), await rights.list_grants(subject, user_id)
+    faculties = await whole(lambda after, limit: list_faculties(subject, after_id=after, limit=limit))
+    courses = await list_courses(subject, text=place or None, limit=PLACES_SHOWN + 1)
+    named = [row for row in faculties if (place or "").casefold() in f"{row.code} {row.name}".casefold()]
     return render(
         request,
         "person.html",
-        person=await people.get_person(subject, user_id),
-        grants=await rights.list_grants(subject, user_id),
+        person=person,
+        grants=grants,
         roles=await rights.list_roles(subject),
-        faculties=faculties,
-        courses=courses,
-        place_names={place.id: place.name for place in faculties} | {course.id: course.title for course in courses},
+        faculties=named[:PLACES_SHOWN],
+        courses=courses[:PLACES_SHOWN],
+        place=place or "",
+        too_many=max(len(named), len(courses)) > PLACES_SHOWN,
+        searchable=bool(place) or max(len(faculties), len(courses)) > PLACES_SHOWN,
+        place_names={row.id: row.name for row in faculties} | await _course_names(subject, grants),
         may_write=subject.can("person.write"),
         may_grant=subject.can_anywhere("grant.write"),
         is_self=user_id == subject.user_id,
     )
+
+
+async def _course_names(subject: Subject, grants: Sequence[GrantRow]) -> dict[UUID, str]:
+    """Return the names of the courses that the grants mean, of those the reader may read."""
+    names: dict[UUID, str] = {}
+    for course_id in {grant.course_id for grant in grants if grant.course_id is not None}:
+        with contextlib.suppress(CourseNotFound):
+            names[course_id] = (await readable_course(subject, CourseId(course_id))).title
+    return names
 
 
 @get("/admin/roles", opt=READ)
