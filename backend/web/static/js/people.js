@@ -51,8 +51,8 @@ const addTeacher = document.getElementById("add-teacher");
 if (addTeacher) {
   const field = addTeacher.elements.email;
   const choices = document.getElementById("teacher-choices");
-  const people = async (text) =>
-    (await api("GET", `/api/v1/users?${new URLSearchParams({ q: text, limit: SUGGESTIONS })}`)).items;
+  const people = async (text, limit = SUGGESTIONS) =>
+    (await api("GET", `/api/v1/users?${new URLSearchParams({ q: text, limit })}`)).items;
   let timer = 0;
   field.addEventListener("input", () => {
     clearTimeout(timer);
@@ -67,7 +67,7 @@ if (addTeacher) {
     addTeacher.querySelectorAll(".error").forEach((note) => note.remove());
     try {
       const wanted = field.value.trim().toLowerCase();
-      const person = (await people(wanted)).find((found) => found.email.toLowerCase() === wanted);
+      const person = (await people(wanted, 100)).find((found) => found.email.toLowerCase() === wanted);
       if (!person) return showError(addTeacher, Object.assign(new Error(t("client.nobody")), { status: 404 }));
       const { course, said } = addTeacher.dataset;
       await api("POST", `/api/v1/users/${person.id}/grants`, { role: addTeacher.elements.role.value, course_id: course });
