@@ -10,13 +10,14 @@ from rag.parse.contract import (
     Rectangle,
     RenderedPage,
     Span,
+    Wall,
     WordBox,
 )
-from rag.parse.document import parse_document, render_page
+from rag.parse.document import parse_document, render_page, standing_walls
 from rag.parse.failure import FAILURE_TYPES, FailureType, ParseFailure, sentence
 from rag.parse.locate import locate
 from rag.parse.media_type import HEAD_BYTES, detect_type
-from rag.parse.sandbox import SandboxError
+from rag.parse.sandbox import SandboxError, WallsMissing
 from rag.parse.version import PARSER_VERSION
 
 __all__ = [
@@ -35,10 +36,13 @@ __all__ = [
     "RenderedPage",
     "SandboxError",
     "Span",
+    "Wall",
+    "WallsMissing",
     "WordBox",
     "detect_type",
     "locate",
     "parse_document",
     "render_page",
     "sentence",
+    "standing_walls",
 ]

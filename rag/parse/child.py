@@ -21,16 +21,20 @@ from rag.parse.contract import (
     PDF,
     PLAIN,
     PPTX,
+    Answer,
     FailureReply,
     MediaType,
     ParsedDocument,
     ParsedReply,
     ParseLimits,
     ParseTask,
+    ProbedReply,
+    ProbeTask,
     RenderedReply,
     RenderTask,
-    Reply,
     Task,
+    UnguardedReply,
+    Wall,
 )
 from rag.parse.failure import FailureType, ParseFailure
 
@@ -62,31 +66,31 @@ def main(encoded_task: str) -> None:
         codecs.lookup(name)
     # From here on no module can be loaded: the walls would hide it on one machine and not on another.
     sys.meta_path.clear()
-    walls = confine(task.limits, readable=_FONT_FOLDERS)
+    walls = tuple(confine(task.limits, readable=_FONT_FOLDERS))
+    missing = tuple(wall for wall in task.required if wall not in walls)
     with os.fdopen(answer, "wb") as pipe:
-        pipe.write(_attempt(work, walls))
+        pipe.write(msgspec.msgpack.encode(UnguardedReply(missing=missing)) if missing else _attempt(work, walls))
 
 
-def _load(task: Task) -> Callable[[IO[bytes]], Reply]:
+def _load(task: Task) -> Callable[[IO[bytes]], Answer]:
     """Import the format named by the order; no other format's code is in the process."""
+    if isinstance(task, ProbeTask):
+        return lambda _: ProbedReply(confinement=())
     if isinstance(task, ParseTask):
         module: _Format = importlib.import_module(_FORMATS[task.media_type])
         return lambda source: ParsedReply(document=module.parse(source, task.limits))
     return _renderer(task)
 
 
-def _renderer(task: RenderTask) -> Callable[[IO[bytes]], Reply]:
+def _renderer(task: RenderTask) -> Callable[[IO[bytes]], Answer]:
     render = importlib.import_module("rag.parse.pdf.render")
     return lambda source: RenderedReply(page=render.render(source, task.page, task.width_px, task.limits))
 
 
-def _attempt(work: Callable[[IO[bytes]], Reply], walls: list[str]) -> bytes:
+def _attempt(work: Callable[[IO[bytes]], Answer], walls: tuple[Wall, ...]) -> bytes:
     try:
         with os.fdopen(0, "rb") as source:
-            reply = work(source)
-        if isinstance(reply, ParsedReply):
-            reply = ParsedReply(document=msgspec.structs.replace(reply.document, confinement=tuple(walls)))
-        return msgspec.msgpack.encode(reply)
+            return msgspec.msgpack.encode(_with_walls(work(source), walls))
     except ParseFailure as failure:
         return _encode_failure(failure.type, failure)
     except MemoryError as error:
@@ -96,6 +100,16 @@ def _attempt(work: Callable[[IO[bytes]], Reply], walls: list[str]) -> bytes:
             raise
         # Whatever else a parser library raises on a broken file, the file is to blame.
         return _encode_failure("unreadable", error)
+
+
+def _with_walls(answer: Answer, walls: tuple[Wall, ...]) -> Answer:
+    match answer:
+        case ParsedReply():
+            return ParsedReply(document=msgspec.structs.replace(answer.document, confinement=walls))
+        case RenderedReply():
+            return RenderedReply(page=msgspec.structs.replace(answer.page, confinement=walls))
+        case ProbedReply():
+            return ProbedReply(confinement=walls)
 
 
 def _is_ours(error: Exception) -> bool:

@@ -24,6 +24,8 @@ PLAIN: MediaType = "text/plain"
 BlockKind = Literal["heading", "paragraph", "list-item", "table-row", "code", "formula", "note"]
 ParseWarning = Literal["hidden-text-dropped", "solutions-dropped", "speaker-notes-dropped", "pages-without-text"]
 
+Wall = Literal["limits", "network", "user", "files", "syscalls"]
+
 _MIB = 1024 * 1024
 
 
@@ -102,15 +104,16 @@ class ParsedDocument(msgspec.Struct, frozen=True, kw_only=True):
     words: tuple[WordBox, ...] = ()
     unreliable: tuple[Span, ...] = ()
     warnings: tuple[ParseWarning, ...] = ()
-    confinement: tuple[str, ...] = ()
+    confinement: tuple[Wall, ...] = ()
 
 
 class RenderedPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page as a PNG image, size in pixels."""
+    """A page as a PNG image, size in pixels. `confinement` names the protections that held while it was drawn."""
 
     png: bytes
     width: int
     height: int
+    confinement: tuple[Wall, ...] = ()
 
 
 class Rectangle(msgspec.Struct, frozen=True):
@@ -123,18 +126,27 @@ class Rectangle(msgspec.Struct, frozen=True):
 
 
 class ParseTask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="parse"):
-    """Order to a child: extract the document on its standard input."""
+    """Order to a child: extract the document on its standard input, if the walls in `required` stand."""
 
     media_type: MediaType
     limits: ParseLimits
+    required: tuple[Wall, ...] = ()
 
 
 class RenderTask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="render"):
-    """Order to a child: draw one page of the PDF on its standard input."""
+    """Order to a child: draw one page of the PDF on its standard input, if the walls in `required` stand."""
 
     page: int
     width_px: int
     limits: ParseLimits
+    required: tuple[Wall, ...] = ()
+
+
+class ProbeTask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="probe"):
+    """Order to a child: put up the walls and say which stand."""
+
+    limits: ParseLimits
+    required: tuple[Wall, ...] = ()
 
 
 class FailureReply(msgspec.Struct, frozen=True, kw_only=True, tag="failure"):
@@ -156,5 +168,18 @@ class RenderedReply(msgspec.Struct, frozen=True, kw_only=True, tag="rendered"):
     page: RenderedPage
 
 
-Task = ParseTask | RenderTask
-Reply = ParsedReply | RenderedReply | FailureReply
+class ProbedReply(msgspec.Struct, frozen=True, kw_only=True, tag="probed"):
+    """A child's answer to a `ProbeTask`: the walls that stand."""
+
+    confinement: tuple[Wall, ...]
+
+
+class UnguardedReply(msgspec.Struct, frozen=True, kw_only=True, tag="unguarded"):
+    """A child's answer when walls it must have cannot be had: it has not looked at the document."""
+
+    missing: tuple[Wall, ...]
+
+
+Task = ParseTask | RenderTask | ProbeTask
+Answer = ParsedReply | RenderedReply | ProbedReply
+Reply = Answer | FailureReply | UnguardedReply

@@ -1,6 +1,8 @@
 """Documents in, text out: the functions the rest of the system calls."""
 
 import asyncio
+import os
+from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,10 +13,13 @@ from rag.parse.contract import (
     ParsedReply,
     ParseLimits,
     ParseTask,
+    ProbedReply,
+    ProbeTask,
     RenderedPage,
     RenderedReply,
     RenderTask,
     Span,
+    Wall,
     WordBox,
 )
 from rag.parse.failure import ParseFailure
@@ -24,11 +29,14 @@ from rag.parse.sandbox import SandboxError, run_sandboxed
 DEFAULT_LIMITS = ParseLimits()
 
 
-async def parse_document(path: Path, *, file_name: str, limits: ParseLimits = DEFAULT_LIMITS) -> ParsedDocument:
+async def parse_document(
+    path: Path, *, file_name: str, limits: ParseLimits = DEFAULT_LIMITS, required: Collection[Wall] = ()
+) -> ParsedDocument:
     """Extract the text of the file at `path`, called `file_name` by the person who uploaded it.
 
     Raises:
         ParseFailure: the document cannot be used; `type` and `detail` say why.
+        WallsMissing: a wall in `required` cannot be had here; the document was not opened by a parser.
         SandboxError: the sandbox itself failed; worth another attempt.
         OSError: the file cannot be read.
     """
@@ -36,24 +44,42 @@ async def parse_document(path: Path, *, file_name: str, limits: ParseLimits = DE
     if size > limits.file_bytes:
         raise ParseFailure("too-large")
     media_type = detect_type(head, file_name)
-    reply = await run_sandboxed(ParseTask(media_type=media_type, limits=limits), path)
+    reply = await run_sandboxed(ParseTask(media_type=media_type, limits=limits, required=tuple(required)), path)
     if not isinstance(reply, ParsedReply) or not _is_consistent(reply.document):
         raise SandboxError("the parser's child gave an answer that does not fit its order")
     return reply.document
 
 
 async def render_page(
-    path: Path, page_number: int, *, width_px: int, limits: ParseLimits = DEFAULT_LIMITS
+    path: Path,
+    page_number: int,
+    *,
+    width_px: int,
+    limits: ParseLimits = DEFAULT_LIMITS,
+    required: Collection[Wall] = (),
 ) -> RenderedPage:
     """Draw page `page_number` (from 1) of the PDF at `path`, `width_px` pixels wide.
 
     Raises:
-        ParseFailure: the page cannot be drawn. SandboxError, OSError: as `parse_document`.
+        ParseFailure: the page cannot be drawn. WallsMissing, SandboxError, OSError: as `parse_document`.
     """
-    reply = await run_sandboxed(RenderTask(page=page_number, width_px=width_px, limits=limits), path)
+    task = RenderTask(page=page_number, width_px=width_px, limits=limits, required=tuple(required))
+    reply = await run_sandboxed(task, path)
     if not isinstance(reply, RenderedReply):
         raise SandboxError("the parser's child gave an answer that does not fit its order")
     return reply.page
+
+
+async def standing_walls() -> tuple[Wall, ...]:
+    """Start a child for nothing but its walls and return those that stand on this machine.
+
+    Raises:
+        SandboxError: the sandbox itself failed.
+    """
+    reply = await run_sandboxed(ProbeTask(limits=DEFAULT_LIMITS), Path(os.devnull))
+    if not isinstance(reply, ProbedReply):
+        raise SandboxError("the parser's child gave an answer that does not fit its order")
+    return reply.confinement
 
 
 def _look(path: Path) -> tuple[bytes, int]:

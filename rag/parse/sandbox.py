@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from rag.parse.contract import FailureReply, ParsedReply, RenderedReply, Reply, Task
+from rag.parse.contract import Answer, FailureReply, Reply, Task, UnguardedReply, Wall
 from rag.parse.failure import FailureType, ParseFailure
 
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
@@ -30,11 +30,20 @@ class SandboxError(Exception):
     """The child did not do its work for a reason that is not the document's, such as a broken installation."""
 
 
-async def run_sandboxed(task: Task, path: Path) -> ParsedReply | RenderedReply:
+class WallsMissing(SandboxError):
+    """This machine cannot give a wall that the order requires; the document was not looked at."""
+
+    def __init__(self, missing: tuple[Wall, ...]) -> None:
+        super().__init__(f"the sandbox has no wall {', '.join(missing)} on this machine")
+        self.missing = missing
+
+
+async def run_sandboxed(task: Task, path: Path) -> Answer:
     """Carry out `task` on the file at `path` in a child of its own.
 
     Raises:
         ParseFailure: the document cannot be used, or used up what it may cost.
+        WallsMissing: a required wall cannot be had.
         SandboxError: the child could not be started or broke the protocol.
     """
     with path.open("rb") as document:
@@ -77,7 +86,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await asyncio.shield(process.wait())
 
 
-def _interpret(answer: bytes, status: int) -> ParsedReply | RenderedReply:
+def _interpret(answer: bytes, status: int) -> Answer:
     if status < 0:
         raise ParseFailure(_BY_SIGNAL.get(-status, "unreadable"), f"signal {-status}")
     if status != 0:
@@ -88,4 +97,6 @@ def _interpret(answer: bytes, status: int) -> ParsedReply | RenderedReply:
         raise SandboxError("the parser's child gave no valid answer") from error
     if isinstance(reply, FailureReply):
         raise ParseFailure(reply.failure, reply.cause)
+    if isinstance(reply, UnguardedReply):
+        raise WallsMissing(reply.missing)
     return reply

@@ -1,14 +1,10 @@
-"""The walls around a document, tried from inside, and the parent's grip on its child."""
+"""The parent's grip on its child."""
 
 import asyncio
-import json
 import os
-import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -16,80 +12,6 @@ import pytest
 import rag.parse.sandbox as sandbox
 from rag.parse import ParseFailure, ParseLimits, SandboxError, parse_document
 from tests.unit.parse.samples import DOCUMENTS
-
-ROOT = Path(__file__).parents[3]
-
-ATTEMPTS = """
-import json, os, socket, sys
-sys.path.insert(0, sys.argv[1])
-from rag.parse.confine import confine
-from rag.parse.contract import ParseLimits
-if sys.argv[2] == "ordinary" and os.geteuid() == 0:
-    os.setgroups([])
-    os.setresgid(65533, 65533, 65533)
-    os.setresuid(65533, 65533, 65533)
-walls = confine(ParseLimits(memory_bytes=512 << 20), readable=("/usr/share/fonts",))
-
-def attempt(act):
-    try:
-        act()
-    except (OSError, MemoryError) as error:
-        return type(error).__name__
-    return "done"
-
-def fork():
-    if os.fork() == 0:
-        os._exit(0)
-
-results = {
-    "socket": attempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM)),
-    "unix socket": attempt(lambda: socket.socket(socket.AF_UNIX)),
-    "read": attempt(lambda: open("/etc/passwd").close()),
-    "list": attempt(lambda: os.listdir("/")),
-    "write": attempt(lambda: open("/tmp/escaped", "w").close()),
-    "fork": attempt(fork),
-    "exec": attempt(lambda: os.execv("/bin/true", ["true"])),
-    "kill parent": attempt(lambda: os.kill(os.getppid(), 0)),
-    "memory": attempt(lambda: bytearray(600 << 20)),
-}
-print(json.dumps({"walls": walls, "results": results, "uid": os.geteuid(), "nice": os.nice(0)}))
-"""
-
-
-@pytest.fixture(scope="module", params=["as started", "ordinary"])
-def inside(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What a child behind the walls found it could do, started as whoever runs the tests and as an ordinary user."""
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", textwrap.dedent(ATTEMPTS), str(ROOT), request.param],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-@pytest.mark.parametrize("attempt", ["socket", "unix socket", "fork", "exec", "kill parent"])
-def test_system_calls_are_refused(inside: dict[str, Any], attempt: str) -> None:
-    if "syscalls" not in inside["walls"]:
-        pytest.skip("this kernel has no seccomp filter")
-    assert inside["results"][attempt] in ("PermissionError", "BlockingIOError")
-
-
-@pytest.mark.parametrize("attempt", ["read", "list", "write"])
-def test_the_file_system_is_hidden(inside: dict[str, Any], attempt: str) -> None:
-    if "files" not in inside["walls"]:
-        pytest.skip("this kernel has no Landlock")
-    assert inside["results"][attempt] == "PermissionError"
-
-
-def test_memory_is_limited_and_priority_low(inside: dict[str, Any]) -> None:
-    assert inside["results"]["memory"] == "MemoryError"
-    assert inside["nice"] >= 10
-
-
-def test_root_is_dropped(inside: dict[str, Any]) -> None:
-    assert inside["uid"] != 0
 
 
 async def test_all_walls_stand_while_a_document_is_read() -> None:
