@@ -62,31 +62,57 @@ def sent(site: Site, operation: Operation) -> dict[str, Any]:
 @pytest.mark.parametrize("role", ["stranger", "ops"])
 def test_every_path_with_a_foreign_id_is_404(site: Site, role: str) -> None:
     """`ops` is of the home tenant, but no course is theirs: the same for all that is not a matter of jobs."""
-    tried, wrong = 0, []
+    tried, wrong = set(), []
     with site.client(role) as client:
-        for operation in site.operations():
-            if not parameters(operation, "path") or (role == "ops" and "/jobs/" in operation.path):
+        for operation in with_ids(site):
+            if role == "ops" and "/jobs/" in operation.path:
                 continue
             for address in addresses(site, operation):
                 answer = client.request(operation.method, address, **sent(site, operation))
                 refused = {404} if role == "stranger" else {404, 403}
-                tried += 1
+                tried.add(operation.path)
                 if answer.status_code not in refused:
                     wrong.append(f"{operation.method} {address}: {answer.status_code} {answer.text[:300]}")
     assert not wrong, "\n".join(wrong)
-    assert tried >= 40
+    assert tried == {
+        path for path in site.document["paths"] if "_id}" in path and (role != "ops" or "/jobs/" not in path)
+    }
+
+
+def test_whose_ids_they_are_reads_with_them(site: Site) -> None:
+    """The same addresses, and the 404 of a stranger is not that of a wrong address."""
+    wrong = []
+    with site.client("admin") as client:
+        for operation in with_ids(site):
+            if operation.method == "GET":
+                address = next(addresses(site, operation))
+                given = sent(site, operation)
+                given["params"] |= {"char_end": 9} if address.endswith("/boxes") else {}
+                answer = client.get(address, **given)
+                if answer.status_code != httpx.codes.OK:
+                    wrong.append(f"{address}: {answer.status_code} {answer.text[:300]}")
+    assert not wrong, "\n".join(wrong)
+
+
+def with_ids(site: Site) -> list[Operation]:
+    return [operation for operation in site.operations() if parameters(operation, "path")]
 
 
 def test_pages_with_a_foreign_id_are_404(site: Site) -> None:
-    wrong = []
-    with site.client("stranger") as client:
-        for route in site.routes():
-            if "_id}" in route.path and not route.path.startswith("/api/"):
-                path = route.path.format(**site.seeds.ids)
-                answer = client.get(path)
-                if answer.status_code != httpx.codes.NOT_FOUND:
-                    wrong.append(f"{path}: {answer.status_code}")
-    assert not wrong, "\n".join(wrong)
+    paths = [route.path for route in site.routes() if "_id}" in route.path and not route.path.startswith("/api/")]
+    addresses = [path.format(**site.seeds.ids) for path in paths]
+    with site.client("stranger") as stranger, site.client("admin") as owner:
+        statuses = {path: (stranger.get(path).status_code, owner.get(path).status_code) for path in addresses}
+    assert statuses == dict.fromkeys(addresses, (404, 200))
+    assert len(addresses) > 5
+
+
+def test_a_foreign_course_cannot_be_chosen_on_the_tutors_page(site: Site) -> None:
+    course_id = site.seeds.ids["course_id"]
+    with site.client("stranger") as stranger, site.client("admin") as owner:
+        theirs, own = (client.get(f"/chat?course={course_id}").text for client in (stranger, owner))
+    assert f'value="{course_id}"' in own
+    assert f'value="{course_id}"' not in theirs
 
 
 def test_every_query_with_a_foreign_id_finds_nothing(site: Site) -> None:
