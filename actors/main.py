@@ -14,6 +14,7 @@ from actors.families import REGISTRY
 from actors.runner import Runner
 from actors.tools import Tools, open_tools
 from backend.documents.reindexing import keep_index
+from backend.documents.sandbox import has_required_walls
 from db.dispatch import close_dispatch, open_dispatch
 from db.engine import open_database
 from db.errors import DatabaseError
@@ -37,10 +38,15 @@ INDEX_CHECK_SECONDS = 300.0
 INDEX_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 5.0
 STOP_SECONDS = 10.0
+EXIT_UNUSABLE = 1
 
 
 def run_worker(settings: Settings, queues: Sequence[str] = QUEUES, threads: int = THREADS) -> None:
-    """Run jobs of `queues` until SIGTERM or SIGINT; what is not done 5 s later is handed back unfinished."""
+    """Run jobs of `queues` until SIGTERM or SIGINT; what is not done 5 s later is handed back unfinished.
+
+    Raises:
+        SystemExit: status 1; production wants walls around documents that this machine cannot give.
+    """
     configure_logging("worker", settings.log_level)
     configure_telemetry("worker", settings)
     try:
@@ -53,6 +59,9 @@ async def _work(settings: Settings, queues: list[str], threads: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if "ingest" in queues and not await has_required_walls(settings.env):
+        # Documents wait in the queue for a worker that can read them, instead of using up their attempts here.
+        raise SystemExit(EXIT_UNUSABLE)
     worker_id = new_id()
     async with AsyncExitStack() as stack:
         await open_database(settings, pool_size=threads + 2)

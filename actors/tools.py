@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from backend.documents.sandbox import required_walls
 from inference_gateway.client import GatewayClient
 from ops.runtime.crypto import ServiceTokens, decode_key
 from ops.runtime.objects import ObjectStore
 from ops.runtime.settings import Settings
+from rag.parse import Wall
 from rag.store import VectorStore, open_vector_store
 
 
@@ -19,6 +21,7 @@ class Tools:
     vectors: VectorStore
     gateway: GatewayClient
     max_file_bytes: int
+    required_walls: tuple[Wall, ...]
 
 
 @asynccontextmanager
@@ -32,6 +35,7 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
             vectors=vectors,
             gateway=gateway,
             max_file_bytes=settings.max_upload_bytes,
+            required_walls=required_walls(settings.env),
         )
     finally:
         await gateway.aclose()

@@ -81,7 +81,9 @@ class _Ingestion:
             limits = ParseLimits(file_bytes=self._tools.max_file_bytes)
             try:
                 async with local_copy(self._tools.objects, self._artefacts.original_key) as path:
-                    parsed = await parse_document(path, file_name=self._row.file_name, limits=limits)
+                    parsed = await parse_document(
+                        path, file_name=self._row.file_name, limits=limits, required=self._tools.required_walls
+                    )
             except ParseFailure as failure:
                 log.info("document_not_readable", failure=failure.type, cause=failure.cause)
                 raise PermanentFailure(failure.type, failure.detail) from failure

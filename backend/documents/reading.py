@@ -11,13 +11,17 @@ from backend.documents.artefacts import Artefacts
 from backend.documents.errors import DocumentNotFound
 from backend.documents.local_copy import local_copy
 from backend.documents.schemas import Box, Chunk, PageBoxes, VersionText
+from backend.errors import DependencyUnavailable
 from backend.kit.pagination import Page, decode_cursor, page_of
 from backend.kit.subject import Subject
 from db.repositories import passages
 from db.repositories.documents import VersionRow
 from db.repositories.passages import PassageRow
+from ops.runtime.logging import get_logger
 from ops.runtime.objects import ObjectMissing, ObjectStore, original_key
-from rag.parse import ParseFailure, locate, render_page
+from rag.parse import ParseFailure, Wall, WallsMissing, locate, render_page
+
+log = get_logger(__name__)
 
 PDF = "application/pdf"
 IMAGE_WIDTHS = (480, 800, 1200, 1600)
@@ -111,10 +115,13 @@ async def find_page(subject: Subject, document_id: UUID, page: int, *, version: 
     return PagePicture(row=row, page=page, width_px=drawn)
 
 
-async def page_image(subject: Subject, objects: ObjectStore, picture: PagePicture) -> bytes:
-    """Return the PNG, made once and kept.
+async def page_image(
+    subject: Subject, objects: ObjectStore, picture: PagePicture, required: tuple[Wall, ...] = ()
+) -> bytes:
+    """Return the PNG, made once and kept, drawn only if the walls in `required` stand.
 
     Raises:
+        DependencyUnavailable: a required wall cannot be had on this machine.
         DocumentNotFound: the page cannot be drawn, or its file is gone.
     """
     artefacts, page, drawn = _artefacts(subject, objects, picture.row), picture.page, picture.width_px
@@ -122,7 +129,10 @@ async def page_image(subject: Subject, objects: ObjectStore, picture: PagePictur
     if png is None:
         try:
             async with _renders, local_copy(objects, artefacts.original_key) as path:
-                png = (await render_page(path, page, width_px=drawn)).png
+                png = (await render_page(path, page, width_px=drawn, required=required)).png
+        except WallsMissing as error:
+            log.warning("page_not_drawn", missing=error.missing, runbook="ops/runbooks/sandbox.md")
+            raise DependencyUnavailable("The sandbox for page images") from error
         except (ParseFailure, ObjectMissing) as error:
             raise DocumentNotFound("This page cannot be shown.") from error
         await artefacts.put_page_image(page, drawn, png)

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from inference_gateway.client import GatewayClient
 from ops.runtime.objects import ObjectStore
+from rag.parse import Wall
 from rag.store import VectorStore
 
 
@@ -18,3 +19,5 @@ class DocumentTools(Protocol):
     def gateway(self) -> GatewayClient: ...
     @property
     def max_file_bytes(self) -> int: ...
+    @property
+    def required_walls(self) -> tuple[Wall, ...]: ...

@@ -11,6 +11,7 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_304_NOT_MODIFIED
 
 from backend.documents import reading
+from backend.documents.sandbox import required_walls
 from backend.documents.schemas import Chunk, PageBoxes, VersionText
 from backend.errors import InputError, ValidationFailed
 from backend.kit.http import CurrentSubject, PageCursor, PageLimit, PathNumber, QueryNumber, permission
@@ -103,7 +104,8 @@ class ReadingController(Controller):
         headers = {**ASK_EACH_TIME, "etag": picture.etag}
         if picture.etag in _tags(if_none_match):
             return Response(b"", status_code=HTTP_304_NOT_MODIFIED, media_type="image/png", headers=headers)
-        png = await reading.page_image(subject, request.app.state.objects, picture)
+        state = request.app.state
+        png = await reading.page_image(subject, state.objects, picture, required_walls(state.settings.env))
         return Response(png, media_type="image/png", headers=headers)
 
     @get("/pages/{page:int}/boxes", opt=READ)
