@@ -34,6 +34,7 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - only where GATEWAY_URL names another host; every route but health needs a token
 MAX_BODY_BYTES = 32 * 1024 * 1024
 EMBEDDER_CHECK_SECONDS = 5.0
+GENERATION_CHECK_SECONDS = 5.0
 KEEP_ALIVE_SECONDS = 75
 """Longer than the client keeps an idle connection, so that the server is never the first to close."""
 
@@ -45,11 +46,14 @@ def create_app(tokens: ServiceTokens, slot: EmbedderSlot, generation: Generation
     health = HealthRegistry()
     health.add("embedder", slot.check, timeout_seconds=EMBEDDER_CHECK_SECONDS)
     if generation.model is not None:
-        health.add("generation", generation.check, required=False)
+        health.add("generation", generation.check, required=False, timeout_seconds=GENERATION_CHECK_SECONDS)
+    if generation.loads:
+        health.add("generation_loaded", generation.settled)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         slot.start()
+        generation.start()
         try:
             yield
         finally:

@@ -8,7 +8,7 @@ import msgspec
 from inference_gateway.contract import ChatDelta, ChatRequest
 from inference_gateway.errors import GatewayOverloaded, GenerationUnavailable, ModelUnknown, UpstreamBroken
 from inference_gateway.upstreams.deadlines import Deadlines, with_deadlines
-from inference_gateway.upstreams.protocol import Upstream
+from inference_gateway.upstreams.protocol import Loading, Upstream
 
 MAX_GENERATIONS = 64
 
@@ -54,6 +54,21 @@ class Generation:
                 raise UpstreamBroken("The generation server ended without saying why.")
         finally:
             self._permits += 1
+
+    @property
+    def loads(self) -> bool:
+        """Tell whether the model is loaded into this process, so that the gateway is not ready before it is."""
+        return isinstance(self._upstream, Loading)
+
+    def start(self) -> None:
+        """Load the model where it runs in this process."""
+        if isinstance(self._upstream, Loading):
+            self._upstream.start()
+
+    async def settled(self) -> None:
+        """Health check: raises `StillLoading` while a model is loaded into this process; a failed one is settled too."""
+        if isinstance(self._upstream, Loading):
+            await self._upstream.settled()
 
     async def check(self) -> None:
         """Health check: asks the upstream where one is set up."""

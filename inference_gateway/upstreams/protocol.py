@@ -1,7 +1,7 @@
 """What every generation server looks like to the gateway."""
 
 from collections.abc import AsyncGenerator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from inference_gateway.contract import ChatDelta, ChatRequest
 
@@ -26,3 +26,14 @@ class Upstream(Protocol):
 
     async def close(self) -> None:
         """Close the connections that are kept."""
+
+
+@runtime_checkable
+class Loading(Protocol):
+    """An upstream that must be loaded into this process first."""
+
+    def start(self) -> None:
+        """Begin to load in the background."""
+
+    async def settled(self) -> None:
+        """Return when the model is ready or has failed; raises `StillLoading` until then."""

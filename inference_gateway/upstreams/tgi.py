@@ -8,6 +8,7 @@ import httpx2
 import msgspec
 
 from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest, FinishReason, Usage
+from inference_gateway.transcript import transcript
 from inference_gateway.upstreams.faults import text_of, upstream_faults
 from inference_gateway.upstreams.health import get_health
 from inference_gateway.upstreams.transport import Connections
@@ -17,7 +18,6 @@ SERVED_MODEL = "tgi"
 
 _FINISH_REASONS: dict[str, FinishReason] = {"length": "length"}
 _BEGINNINGS = ("<|begin_of_text|>", "<bos>", "<s>")
-_SPEAKERS = {"system": "", "user": "User: ", "assistant": "Assistant: "}
 
 
 class _Templated(msgspec.Struct):
@@ -81,12 +81,6 @@ class TgiUpstream:
         usage = Usage(prompt_tokens=piece.details.input_length or 0, completion_tokens=piece.details.generated_tokens)
         reason = _FINISH_REASONS.get(piece.details.finish_reason, "stop")
         return ChatDelta(text=text, finish_reason=reason, usage=usage, model=self.model)
-
-
-def transcript(messages: Sequence[ChatMessage]) -> str:
-    """Lay a conversation out as plain text that a model without a chat template continues."""
-    turns = [f"{_SPEAKERS[message.role]}{message.content}" for message in messages]
-    return "\n\n".join([*turns, "Assistant:"])
 
 
 def without_beginning(text: str) -> str:

@@ -58,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     master_key: str = ""
     service_key: str = ""
     model: str = ""
+    model_sha256: str = ""
+    model_precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     embedder: str = ""
     log_level: str = "info"
     max_upload_bytes: int = 64 * 1024 * 1024
@@ -90,7 +92,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _OWN = ("env", "data_dir", "port", "public_url", "trusted_proxies", "demo_password", "signing_key", "master_key",
-        "service_key", "model", "embedder", "log_level", "max_upload_bytes")  # fmt: skip
+        "service_key", "model", "model_sha256", "model_precision", "embedder", "log_level", "max_upload_bytes")  # fmt: skip
+
+_MODELS = ("model", "embedder")
+"""A folder's name or the id of a hub model; a folder is made absolute here, since other processes start elsewhere."""
 
 
 def variable_name(field: str) -> str:
@@ -121,6 +126,9 @@ def load_settings_with_sources(environ: Mapping[str, str] = os.environ) -> tuple
         raw, sources[name] = _read(name, environ)
         if raw is not None:
             values[field] = raw
+    for field in _MODELS:
+        if field in values and (folder := Path(values[field]).expanduser()).is_dir():
+            values[field] = str(folder.resolve())
     try:
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:

@@ -1,0 +1,222 @@
+"""Continuous batching: one thread owns the model and all that changes; sequences join and leave between its steps.
+
+A step reads a bounded number of prompt tokens, so that those who generate never wait for a long prompt, then gives every
+sequence of the batch one token. What a request gets does not depend on its neighbours, up to the rounding of larger
+matrices; at temperature 0, and for a fixed seed, that changes a token only where two are equally likely to that rounding.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+from torch import Tensor
+
+from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest
+from inference_gateway.engines.generation import metrics
+from inference_gateway.engines.generation.batch import Batch, Reading
+from inference_gateway.engines.generation.memory import is_exhausted, release
+from inference_gateway.engines.generation.model import LanguageModel
+from inference_gateway.engines.generation.prompts import Prompter
+from inference_gateway.engines.generation.sampling import choose
+from inference_gateway.engines.generation.sequence import Sequence, Wish
+from inference_gateway.engines.generation.waiting import Waiting
+from inference_gateway.errors import GatewayOverloaded, GenerationUnavailable, RequestRefused, UpstreamBroken
+from ops.runtime.logging import get_logger
+
+log = get_logger(__name__)
+
+PROBE = ChatRequest(messages=(ChatMessage(role="user", content="Hello"),), max_tokens=1)
+HEALTHY_FOR_SECONDS = 10.0
+STUCK_AFTER_SECONDS = 120.0
+CLOSE_SECONDS = 10.0
+GOOD_STEPS_UNTIL_LARGER = 256
+"""After memory ran out, the batch may double again when so many steps went well."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of the batch, of what may wait for it and how long, and of the prompt tokens read in one step."""
+
+    sequences: int = 32
+    waiting: int = 32
+    waiting_seconds: float = 30.0
+    tokens_read: int = 512
+
+
+class GenerationEngine:
+    """The embedded generation engine. `stream` runs on any event loop."""
+
+    def __init__(self, model: LanguageModel, limits: Limits | None = None) -> None:
+        self.model = model
+        self._limits = limits or Limits()
+        self._places = self._limits.sequences
+        self._good_steps = 0
+        self._waiting = Waiting(self._places + self._limits.waiting, self._limits.waiting_seconds)
+        self._batch = Batch(model)
+        self._reading: Reading | None = None
+        self._prompter = Prompter(model.tokenizer)
+        self._tokeniser = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenise-prompts")
+        self._last_success = 0.0
+        self._step_began: float | None = None
+        self._thread = threading.Thread(target=self._run, name="generate", daemon=True)
+        self._thread.start()
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
+        """Yield the answer; closing the iterator gives the place up at the next step.
+
+        Raises:
+            RequestRefused: the prompt is too long, or its roles are not what the model's template takes.
+            GatewayOverloaded: too many wait, no place came free in time, or memory does not suffice.
+            UpstreamBroken: the model failed.
+        """
+        sequence = await self._sequence(request)
+        self._waiting.put(sequence)
+        try:
+            while True:
+                delta = await sequence.outlet.receive()
+                yield delta
+                if delta.finish_reason is not None:
+                    return
+        finally:
+            sequence.leave()
+            self._waiting.release(sequence)
+
+    async def check(self) -> None:
+        """Return at once when a step succeeded lately or one is under way, else generate a token.
+
+        Raises:
+            GenerationUnavailable: the engine's thread has ended, or hangs.
+        """
+        began = self._step_began
+        if not self._thread.is_alive() or (began is not None and time.monotonic() - began > STUCK_AFTER_SECONDS):
+            raise GenerationUnavailable("The generation engine does not work any more.")
+        if began is None and time.monotonic() - self._last_success > HEALTHY_FOR_SECONDS:
+            async for _ in self.stream(PROBE):
+                pass
+
+    def close(self) -> None:
+        """Fail what runs and waits, and end the thread; a step under way is finished first."""
+        self._waiting.close()
+        self._thread.join(timeout=CLOSE_SECONDS)
+        self._tokeniser.shutdown(wait=False, cancel_futures=True)
+
+    async def _sequence(self, request: ChatRequest) -> Sequence:
+        loop = asyncio.get_running_loop()
+        prompt = await loop.run_in_executor(self._tokeniser, self._prompter.tokens, request.messages)
+        room = self.model.context_tokens - len(prompt)
+        if room < 1:
+            raise RequestRefused(
+                f"The prompt has {len(prompt)} tokens; {self.model.name} takes {self.model.context_tokens}, answer included.",
+                pointer="/messages",
+            )
+        wish = Wish(
+            max_tokens=min(request.max_tokens, room),
+            temperature=request.temperature,
+            top_p=1.0 if request.top_p is None else request.top_p,
+            stops=request.stop,
+            seed=request.seed,
+        )
+        return Sequence(prompt, wish, self.model.decode, self.model.stop_tokens, self.model.name)
+
+    def _run(self) -> None:
+        self.model.enter_thread()
+        while not self._waiting.closed:
+            failure: Exception | None = None
+            self._step_began = time.monotonic()
+            try:
+                self._step()
+            except Exception as error:  # noqa: BLE001 - whatever fails, the engine lives on
+                # The traceback's frames hold tensors, which must be gone before memory is given back.
+                failure = error.with_traceback(None)
+            if failure is not None:
+                self._recover(failure)
+            self._step_began = None
+            if not self._batch.sequences and self._reading is None:
+                self._waiting.wait()
+        for sequence in [*self._forget(), *self._waiting.clear()]:
+            sequence.fail(GenerationUnavailable("The generation engine is shutting down.", retry_after_seconds=1))
+
+    def _step(self) -> None:
+        self._batch.drop({sequence for sequence in self._batch.sequences if sequence.left})
+        if self._reading is not None and self._reading.sequence.left:
+            self._reading = None
+        self._waiting.expire()
+        budget = self._limits.tokens_read
+        while budget > 0 and (reading := self._reading or self._next()) is not None:
+            self._reading = reading
+            budget -= self._read(reading, budget)
+        if self._batch.sequences:
+            self._grow()
+        self._last_success = time.monotonic()
+
+    def _next(self) -> Reading | None:
+        if len(self._batch.sequences) >= self._places:
+            return None
+        sequence = self._waiting.take(lambda one: self._batch.fits(one, self.model.cache_tokens))
+        if sequence is None:
+            return None
+        if sequence.started_at is None:
+            sequence.started_at = time.monotonic()
+            metrics.QUEUE_SECONDS.observe(sequence.started_at - sequence.created_at)
+        return Reading(self.model, sequence)
+
+    def _read(self, reading: Reading, budget: int) -> int:
+        read, logits = reading.advance(budget)
+        metrics.READ_TOKENS.inc(read)
+        if logits is not None:
+            first = reading.sequence.generated == 0
+            ended = self._accept([reading.sequence], logits)
+            if first:
+                metrics.FIRST_TOKEN_SECONDS.observe(time.monotonic() - reading.sequence.created_at)
+            if not ended:
+                self._batch.join(reading)
+            self._reading = None
+        return read
+
+    def _grow(self) -> None:
+        metrics.BATCH_SEQUENCES.observe(len(self._batch.sequences))
+        self._batch.drop(self._accept(self._batch.sequences, self._batch.step()))
+        self._good_steps += 1
+        if self._good_steps >= GOOD_STEPS_UNTIL_LARGER and self._places < self._limits.sequences:
+            self._places = min(2 * self._places, self._limits.sequences)
+            self._good_steps = 0
+
+    def _accept(self, sequences: list[Sequence], logits: Tensor) -> set[Sequence]:
+        """Give each sequence its token; return those that have ended."""
+        ended: set[Sequence] = set()
+        for sequence, token in zip(sequences, choose(logits, sequences), strict=True):
+            if token is None:
+                log.error("generation_not_finite", tokens=len(sequence.tokens))
+                sequence.fail(UpstreamBroken("The model gave numbers that are not finite."))
+                ended.add(sequence)
+            elif sequence.accept(token):
+                self._waiting.observe((time.monotonic() - sequence.created_at) / self._places)
+                ended.add(sequence)
+        metrics.GENERATED_TOKENS.inc(len(sequences))
+        return ended
+
+    def _recover(self, error: Exception) -> None:
+        """Begin with an empty cache. After exhaustion all are read again, tokens generated so far included, half at a time."""
+        sequences = self._forget()
+        release(self.model.device)
+        if not is_exhausted(error):
+            log.error("generation_step_failed", sequences=len(sequences), error_kind=type(error).__name__)
+            for sequence in sequences:
+                sequence.fail(UpstreamBroken("The embedded model failed on this request."))
+            return
+        metrics.MEMORY_EXHAUSTED.inc()
+        log.warning("generation_memory_exhausted", sequences=len(sequences))
+        self._good_steps = 0
+        if len(sequences) > 1:
+            self._places = len(sequences) // 2
+            self._waiting.put_back(sequences)
+            return
+        for sequence in sequences:
+            sequence.fail(GatewayOverloaded("Memory does not suffice for this request now.", retry_after_seconds=10))
+
+    def _forget(self) -> list[Sequence]:
+        sequences = [*self._batch.sequences, *([self._reading.sequence] if self._reading else [])]
+        self._batch, self._reading = Batch(self.model), None
+        return sequences

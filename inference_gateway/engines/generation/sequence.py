@@ -1,0 +1,116 @@
+"""One request on its way through the engine: its tokens, how the next is chosen, its text, and who waits for it."""
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Sequence as Many
+
+import msgspec
+
+from inference_gateway.contract import ChatDelta, FinishReason, Usage
+from inference_gateway.engines.generation.text import Decode, TextStream
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request asks of the model. `adapter` is empty for the base model."""
+
+    max_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stops: tuple[str, ...] = ()
+    seed: int | None = None
+    adapter: str = ""
+
+
+class Outlet:
+    """The way from the engine's thread to the coroutine that waits. Made on the event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._deltas: asyncio.Queue[ChatDelta | Exception] = asyncio.Queue()
+
+    def send(self, delta: ChatDelta | Exception) -> None:
+        """Hand over from any thread; nobody reads any more when the loop has ended."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._deltas.put_nowait, delta)
+
+    async def receive(self) -> ChatDelta:
+        """Return the next piece; raises the error that was sent in its place."""
+        delta = await self._deltas.get()
+        if isinstance(delta, Exception):
+            raise delta
+        return delta
+
+
+class Sequence:
+    """A prompt and what follows it. `leave` may be called from any thread, all else belongs to the engine's.
+
+    The draws for sampling come from a generator of its own, one for each token: for a fixed seed they are the same
+    whatever else the engine does, and after a retry too.
+    """
+
+    def __init__(self, prompt: Many[int], wish: Wish, decode: Decode, stop_tokens: frozenset[int], model: str) -> None:
+        self.tokens = list(prompt)
+        self.wish = wish
+        self.outlet = Outlet()
+        self.created_at = time.monotonic()
+        self.started_at: float | None = None
+        self._prompt_tokens = len(prompt)
+        self._stop_tokens = stop_tokens
+        self._model = model
+        self._text = TextStream(decode, wish.stops)
+        self._random = random.Random(wish.seed)  # noqa: S311 - sampling, not secrets
+        self._draw: float | None = None
+        self._left = threading.Event()
+
+    @property
+    def left(self) -> bool:
+        """Tell whether nobody waits any more."""
+        return self._left.is_set()
+
+    @property
+    def generated(self) -> int:
+        """Number of tokens generated so far."""
+        return len(self.tokens) - self._prompt_tokens
+
+    @property
+    def final_length(self) -> int:
+        """Tokens when all that were asked for have come."""
+        return self._prompt_tokens + self.wish.max_tokens
+
+    @property
+    def draw(self) -> float:
+        """The number in [0, 1) that chooses the next token."""
+        if self._draw is None:
+            self._draw = self._random.random()
+        return self._draw
+
+    def leave(self) -> None:
+        """Tell the engine to give the place up at its next step."""
+        self._left.set()
+
+    def accept(self, token: int) -> bool:
+        """Take the next token, send its text on, and tell whether the sequence has ended."""
+        self._draw = None
+        self.tokens.append(token)
+        text = "" if token in self._stop_tokens else self._text.push(token)
+        reason = self._reason(token)
+        if reason is not None:
+            text += self._text.flush()
+            reason = "stop" if self._text.stopped else reason
+            usage = Usage(prompt_tokens=self._prompt_tokens, completion_tokens=self.generated)
+            self.outlet.send(ChatDelta(text=text, finish_reason=reason, usage=usage, model=self._model))
+            return True
+        if text:
+            self.outlet.send(ChatDelta(text=text, model=self._model))
+        return False
+
+    def fail(self, error: Exception) -> None:
+        """End with an error."""
+        self.outlet.send(error)
+
+    def _reason(self, token: int) -> FinishReason | None:
+        if self._text.stopped or token in self._stop_tokens:
+            return "stop"
+        return "length" if self.generated >= self.wish.max_tokens else None

@@ -1,0 +1,134 @@
+"""The place of the generator in a running gateway, which looks like any other generation server. Imports no torch."""
+
+import asyncio
+import importlib
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Protocol
+
+import msgspec
+
+from inference_gateway.contract import ChatDelta, ChatRequest
+from inference_gateway.engines.generation.files import model_name
+from inference_gateway.engines.slot import STAGES, LoadProgress, Report, Stage
+from inference_gateway.errors import GenerationUnavailable
+from ops.runtime.health import StillLoading
+from ops.runtime.logging import get_logger
+
+log = get_logger(__name__)
+
+RETRY_AFTER_SECONDS = 2
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the settings ask for: a folder or hub id, the sha256 of its weights or '', and the precision."""
+
+    model: str
+    sha256: str = ""
+    precision: str = "auto"
+
+
+class Engine(Protocol):
+    """`GenerationEngine`, as far as the slot knows it."""
+
+    def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]: ...
+
+    async def check(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+Load = Callable[[Wanted, Report], Engine]
+
+
+def load_engine(wanted: Wanted, report: Report) -> Engine:
+    """Find, check, load and warm up the model. torch is imported here, in the thread that calls, and nowhere else."""
+    report("finding files")
+    files_module = importlib.import_module("inference_gateway.engines.generation.files")
+    files = files_module.locate_generator(wanted.model, wanted.sha256)
+    report("importing torch")
+    model_module = importlib.import_module("inference_gateway.engines.generation.model")
+    engine_module = importlib.import_module("inference_gateway.engines.generation.engine")
+    report("loading weights")
+    engine: Engine = engine_module.GenerationEngine(model_module.LanguageModel(files, wanted.precision))
+    report("warming up")
+    asyncio.run(engine.check())
+    return engine
+
+
+class GeneratorSlot:
+    """Holds the engine from the start of loading to the end of the process; an `Upstream` and a `Loading`."""
+
+    def __init__(self, wanted: Wanted, load: Load = load_engine) -> None:
+        self.model = model_name(wanted.model)
+        self._wanted = wanted
+        self._load = load
+        self._engine: Engine | None = None
+        self._failure: Exception | None = None
+        self._stage: Stage = "starting"
+        self._closed = False
+
+    @property
+    def progress(self) -> LoadProgress:
+        """How far loading is."""
+        done = STAGES.index(self._stage) if self._stage in STAGES else 0
+        return LoadProgress(stage=self._stage, fraction=round(done / (len(STAGES) - 1), 2))
+
+    def start(self) -> None:
+        """Begin to load in the background."""
+        threading.Thread(target=self._run, name="load-generator", daemon=True).start()
+
+    async def settled(self) -> None:
+        """Health check: raises `StillLoading` until the model is ready or has failed."""
+        if self._engine is None and self._failure is None:
+            progress = self.progress
+            raise StillLoading(f"{progress.stage} ({progress.fraction:.0%})")
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
+        """Yield the answer, as `GenerationEngine.stream` does.
+
+        Raises:
+            GenerationUnavailable: the model is loading, or could not be loaded; the sentence says why.
+        """
+        async with aclosing(self._ready().stream(request)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    async def check(self) -> None:
+        """Health check of the loaded engine; raises `StillLoading` while loading."""
+        await self.settled()
+        await self._ready().check()
+
+    async def close(self) -> None:
+        """Stop computing; a load under way is left to end with the process."""
+        self._closed = True
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.close)
+
+    def _ready(self) -> Engine:
+        if self._engine is not None:
+            return self._engine
+        if self._failure is not None:
+            raise GenerationUnavailable(f"The generation model could not be loaded: {self._failure}")
+        raise GenerationUnavailable(
+            f"The generation model is loading ({self._stage}).", retry_after_seconds=RETRY_AFTER_SECONDS
+        )
+
+    def _run(self) -> None:
+        try:
+            engine = self._load(self._wanted, self._report)
+        except Exception as error:
+            self._failure = error
+            self._stage = "failed"
+            log.exception("generator_failed", model=self.model)
+            return
+        self._engine = engine
+        self._stage = "ready"
+        log.info("generator_ready", model=self.model)
+        if self._closed:
+            engine.close()
+
+    def _report(self, stage: Stage) -> None:
+        self._stage = stage
+        log.info("generator_loading", stage=stage)

@@ -1,0 +1,39 @@
+"""Engines over a small model with random weights, on the CPU."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from inference_gateway.engines.generation.engine import GenerationEngine, Limits
+from inference_gateway.engines.generation.files import locate_generator
+from inference_gateway.engines.generation.model import LanguageModel
+from tests import models
+
+small_llama = models.small_llama
+
+MakeEngine = Callable[..., GenerationEngine]
+
+
+@pytest.fixture(scope="session")
+def model(small_llama: Path) -> LanguageModel:
+    return LanguageModel(locate_generator(str(small_llama)))
+
+
+@pytest.fixture
+def make_engine(model: LanguageModel) -> Iterator[MakeEngine]:
+    """Make engines that end with the test; the arguments are those of `Limits`."""
+    made: list[GenerationEngine] = []
+
+    def make(loaded: LanguageModel = model, **limits: float) -> GenerationEngine:
+        made.append(GenerationEngine(loaded, Limits(**limits)))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.close()
+
+
+@pytest.fixture
+def engine(make_engine: MakeEngine) -> GenerationEngine:
+    return make_engine()
