@@ -17,12 +17,34 @@ from tests.skips import may_be_skipped, skips_are_failures, turn_into_failure
 from tests.stack import Stack, running_stack
 from tests.vectors import RunningVectors, running_vectors
 
+ROOT = Path(__file__).parent
+HEAVIEST = ("integration/scope", "e2e", "contract/api", "chaos", "integration/local", "integration/trail")
+SHARING = ("e2e", "contract/api", "integration/trail")
+"""Folders whose files share an installation: one worker runs them all, so that it is started once."""
 CACHE_DATABASE = 0
 BROKER_DATABASE = 1
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs_gpu: needs an NVIDIA GPU")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares servers, and begin with what takes longest, so that both cores are busy to the end."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=_weight)
+
+
+def _group(item: pytest.Item) -> str:
+    where = item.path.relative_to(ROOT).as_posix()
+    return next((folder for folder in SHARING if where.startswith(f"{folder}/")), where)
+
+
+def _weight(item: pytest.Item) -> int:
+    where = item.path.relative_to(ROOT).as_posix()
+    return next((rank for rank, folder in enumerate(HEAVIEST) if where.startswith(f"{folder}/")), len(HEAVIEST))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -172,7 +172,7 @@ def replicas(
     """Furnish a school and be ready to start api processes for it."""
     with ExitStack() as stack:
         quoting = stack.enter_context(gateways.running_gateway())
-        writing = stack.enter_context(gateways.running_gateway(key=quoting.key, generation_url=fake.url))
+        writing = stack.enter_context(gateways.running_gateway(key=quoting.key, generation_url=fake.url, permits=16))
         gateway = Gateway(quoting.url, base64.b64encode(quoting.key).decode())
         settings = settings_for(folder, database, redis_url, broker_url, vectors_url, gateway)
         school = asyncio.run(open_school(settings, folder))

@@ -20,6 +20,7 @@ from tests.tutoring import Replica, Replicas, replicas
 from tests.vectors import RunningVectors
 
 CLIENTS = 50
+PAUSE_SECONDS = 0.1
 QUESTION = "How many genes does a mitochondrion hold?"
 SECONDS_PER_PIECE = 0.6
 UPLOAD_SECONDS = 4.0
@@ -81,7 +82,7 @@ class Load:
             if response.headers.get("connection") == "close":
                 self.moved += 1
                 return self.second
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(PAUSE_SECONDS)
         return str(client.base_url)
 
 

@@ -70,7 +70,7 @@ async def test_a_lecturer_uploads_and_sees_it_become_ready(cast: Story, visit: V
     await expect(page.locator(".document")).to_have_count(2, timeout=READY_MS)
     await expect(page.locator(".document[data-state=ready]")).to_have_count(2, timeout=READY_MS)
     seen = await stages
-    assert {"parsing", "embedding"} & seen, f"no progress was shown on the way, only {seen}"
+    assert {"parsing", "chunking", "embedding", "indexing"} & seen, f"no progress was shown on the way, only {seen}"
     await expect(page.locator("#uploads")).to_be_hidden()
     address = f"/api/v1/documents?course_id={cast.course_id}"
     for document in campus.http.get(address, headers=campus.bearer(cast.lecturer)).json()["items"]:

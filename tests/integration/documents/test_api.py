@@ -67,7 +67,8 @@ def test_jobs_tell_how_far_they_are(site: Site) -> None:
         "GET", f"/jobs/{accepted['job_id']}/events", headers={"Accept": "text/event-stream", "Last-Event-ID": "1"}
     ) as stream:
         frames = "".join(stream.iter_text()).strip().split("\n\n")
-    assert [frame.split("\n")[0] for frame in frames] == [f"id: {event['seq']}" for event in events["items"][1:]]
+    assert frames[0] == "retry: 1000"
+    assert [frame.split("\n")[0] for frame in frames[1:]] == [f"id: {event['seq']}" for event in events["items"][1:]]
     cancelled = site["lecturer"].post(f"/jobs/{accepted['job_id']}/cancel")
     assert cancelled.status_code == 409
     assert "succeeded" in cancelled.json()["detail"]

@@ -6,16 +6,25 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 
 from ops.local.processes import is_alive
 from ops.runtime.settings import SECRETS
-from tests.stack import ROOT, Stack, start_stack
+from tests.stack import ROOT, Stack, running_stack, start_stack
 
 PROCESSES = {"postgres", "valkey", "vectors", "gateway", "clock", "worker", "api"}
 DEMO_COURSES = {"COMP-101", "COMP-229", "MATH-110", "MATH-111"}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One of this module's own: what is counted here must not have been touched by others."""
+    with running_stack(tmp_path_factory.mktemp("up") / "data") as running:
+        yield running
 
 
 def lyceum(stack: Stack, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
