@@ -96,8 +96,12 @@ def running_gateway(
     permits: int = 4,
     key: bytes = b"",
     generation_api: Literal["openai", "tgi"] = "openai",
+    model: str = "",
 ) -> Iterator[RunningGateway]:
-    """Serve a gateway; with `loading` its embedder is ready only once that event is set. A key is made unless given."""
+    """Serve a gateway; with `loading` its embedder is ready only once that event is set. A key is made unless given.
+
+    `model` is a folder for the embedded generation engine, which may still be loading.
+    """
     encoder = encoder or HashingEncoder()
 
     def load(_embedder: str, report: Report) -> BatchingEmbedder:
@@ -109,7 +113,8 @@ def running_gateway(
     key = key or os.urandom(32)
     slot = EmbedderSlot("", load)
     upstream = upstream_from(
-        Settings(generation_url=generation_url, generation_model="tutor", generation_api=generation_api), deadlines
+        Settings(generation_url=generation_url, generation_model="tutor", generation_api=generation_api, model=model),
+        deadlines,
     )
     app = create_app(ServiceTokens(key), slot, Generation(upstream, deadlines, permits))
     with served(app) as url:
