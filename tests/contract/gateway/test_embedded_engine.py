@@ -109,6 +109,7 @@ async def test_bad_requests_have_their_names(chat: Any, ours: GatewayClient) -> 
 
 
 async def test_who_leaves_makes_room_at_once(embedded: RunningGateway, ours: GatewayClient) -> None:
+    before = generated_tokens(embedded)
     async with aclosing(ours.stream_chat(LONG)) as stream:
         await anext(stream)
     await asyncio.sleep(0.1)
@@ -116,7 +117,7 @@ async def test_who_leaves_makes_room_at_once(embedded: RunningGateway, ours: Gat
     await asyncio.sleep(0.2)
 
     assert generated_tokens(embedded) == soon_after
-    assert soon_after < LONG.max_tokens
+    assert soon_after - before < LONG.max_tokens / 2
 
 
 async def test_too_many_are_sent_away_with_a_time_to_come_back(small_llama: Path) -> None:
