@@ -24,6 +24,9 @@ WRITE_BYTES = 1024 * 1024
 DISCARD_BYTES = 256 * 1024 * 1024
 """How much of a body that is refused is still read, so that the sender reads the answer instead of a reset."""
 
+SILENCE_SECONDS = 60.0
+"""Whoever sends nothing for so long has gone; the place is somebody else's."""
+
 CheckFields = Callable[[Mapping[str, str]], Awaitable[None]]
 
 
@@ -55,13 +58,14 @@ async def receive_upload(
     Raises:
         RateLimited, UploadsBusy: too many uploads are being received; and whatever `check` raises.
         UnsupportedMediaType: another content type.
-        BadRequest: the body is not what its content type says, or ends early.
+        BadRequest: the body is not what its content type says, ends early, or stops coming for 60 s.
         ValidationFailed: no file, two files, or a field that is too long or not UTF-8.
         FileTooLarge: the file has more than `max_file_bytes`.
     """
     kind, options = parse_options_header(content_type)
     if kind != "multipart/form-data" or not options.get("boundary"):
         raise UnsupportedMediaType("Send the file as multipart/form-data.")
+    body = _while_it_comes(body)
     with ExitStack() as held:
         try:
             held.enter_context(spool.place(user_id))
@@ -81,6 +85,19 @@ async def receive_upload(
             await _discard(body)
             raise
         yield await reader.finish()
+
+
+async def _while_it_comes(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    pieces = aiter(body)
+    while True:
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                piece = await anext(pieces, None)
+        except TimeoutError:
+            raise BadRequest(f"The upload stopped for {SILENCE_SECONDS:g} s and was given up.") from None
+        if piece is None:
+            return
+        yield piece
 
 
 class _Reader:

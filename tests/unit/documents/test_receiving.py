@@ -12,10 +12,11 @@ from uuid import UUID
 
 import pytest
 
+from backend.documents import upload
 from backend.documents.errors import UploadsBusy
 from backend.documents.spool import PREFIX, STALE_SECONDS, Spool
 from backend.documents.upload import Upload, read_pieces, receive_upload
-from backend.errors import NotFound, RateLimited
+from backend.errors import BadRequest, NotFound, RateLimited
 
 ADA, BOB = UUID(int=1), UUID(int=2)
 CONTENT_TYPE = "multipart/form-data; boundary=b"
@@ -132,8 +133,8 @@ async def test_too_many_at_once_are_told_to_wait(spool: Spool) -> None:
             await released.wait()
             yield END
 
-        async with receive_upload(body(), CONTENT_TYPE, 100, spool, who, accept) as upload:
-            return upload
+        async with receive_upload(body(), CONTENT_TYPE, 100, spool, who, accept) as received:
+            return received
 
     released, at_once = asyncio.Event(), asyncio.Event()
     at_once.set()
@@ -156,4 +157,17 @@ async def test_a_refused_or_broken_upload_gives_its_place_back(spool: Spool, pie
     for _ in range(5):
         with pytest.raises(Exception, match=r"Files may|form cannot be read"):
             async with receive_upload(aiter(Sender(*pieces)), CONTENT_TYPE, 100, spool, ADA, accept):
+                raise AssertionError("it was received")
+
+
+async def test_a_body_that_stops_coming_gives_its_place_back(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "SILENCE_SECONDS", 0.05)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield FILE
+        await asyncio.Event().wait()
+
+    for _ in range(3):
+        with pytest.raises(BadRequest, match="stopped"):
+            async with asyncio.timeout(5), receive_upload(body(), CONTENT_TYPE, 100, spool, ADA, accept):
                 raise AssertionError("it was received")
