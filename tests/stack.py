@@ -1,6 +1,7 @@
 """The whole system as a person starts it: `lyceum up` in a process of its own, on free ports and a folder of its own."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops.local.data_folder import DataFolder
-from ops.local.ports import free_port
+from ops.local.ports import is_free
 from ops.local.processes import launch_command
 from ops.local.records import Running, read_running
 from ops.runtime.settings import variable_names
@@ -89,7 +90,7 @@ def start_stack(
     data_dir: Path, *, port: int = 0, password: str = PASSWORD, changes: Mapping[str, str] | None = None
 ) -> Stack:
     """Start without waiting; the caller stops it."""
-    port = port or free_port()
+    port = port or _port_below_the_ephemeral()
     command = [sys.executable, "-m", "ops.cli.main", "up"]
     process = subprocess.Popen(
         launch_command(command, death_signal=signal.SIGTERM, account=None),
@@ -103,6 +104,14 @@ def start_stack(
     stack = Stack(process, data_dir, port, password)
     threading.Thread(target=stack.read, daemon=True).start()
     return stack
+
+
+def _port_below_the_ephemeral() -> int:
+    """Return a port that is free, as are the ten after it, and that no connection going out takes in the meantime."""
+    while True:
+        port = random.randrange(12000, 32000)
+        if all(is_free(port + distance) for distance in range(10)):
+            return port
 
 
 @contextmanager
