@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
-from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, PreTrainedTokenizerFast
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<|system|>", "<|user|>", "<|assistant|>"]
 SENTENCES = [
@@ -40,6 +40,30 @@ def save_small_model(folder: Path, config: Any) -> Path:
     return _save(folder, config)
 
 
+def save_parrot(folder: Path, answer: str, *, steps: int = 150) -> Path:
+    """Write a model that was trained to say `answer` to everything: its window is so short that it sees little else."""
+    tokenizer = small_tokenizer()
+    config = MistralConfig(
+        sliding_window=12, num_key_value_heads=2, intermediate_size=128, max_position_embeddings=32768, **_size(64, 2)
+    )
+    _set_tokens(config, tokenizer)
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config)
+    said = tokenizer(f"<|assistant|>{answer}</s>")["input_ids"]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(steps):
+        before = torch.randint(3, len(tokenizer), (8, 16))
+        ids = torch.cat([before, torch.tensor(said).expand(8, -1)], dim=1)
+        labels = ids.clone()
+        labels[:, : before.shape[1] + 1] = -100
+        model(input_ids=ids, labels=labels).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def _size(hidden: int, layers: int) -> dict[str, int]:
     return {"hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": 4}
 
@@ -47,13 +71,17 @@ def _size(hidden: int, layers: int) -> dict[str, int]:
 def _save(folder: Path, config: Any) -> Path:
     """Weights are spread so that the likeliest token is seldom a matter of rounding."""
     tokenizer = small_tokenizer()
-    config.vocab_size = len(tokenizer)
     config.initializer_range = 0.2
-    config.pad_token_id, config.bos_token_id, config.eos_token_id = 0, 1, 2
+    _set_tokens(config, tokenizer)
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def _set_tokens(config: Any, tokenizer: Any) -> None:
+    config.vocab_size = len(tokenizer)
+    config.pad_token_id, config.bos_token_id, config.eos_token_id = 0, 1, 2
 
 
 def small_tokenizer() -> Any:

@@ -104,7 +104,8 @@ class StreamHub:
 
     async def close(self) -> None:
         """Stop reading."""
-        self._is_closed = True  # a cancellation may get lost: redis-py swallows it at some steps of a connection's beginning
+        # A cancellation alone may get lost: redis-py swallows it at some steps of a connection's beginning.
+        self._is_closed = True
         self._wanted.set()
         if self._task is not None:
             self._task.cancel()

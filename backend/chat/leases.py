@@ -48,7 +48,8 @@ class Leases:
 
     async def close(self) -> None:
         """Stop renewing."""
-        self._is_closed = True  # a cancellation may get lost: redis-py swallows it at some steps of a connection's beginning
+        # A cancellation alone may get lost: redis-py swallows it at some steps of a connection's beginning.
+        self._is_closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
