@@ -6,14 +6,15 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from inference_gateway.errors import TokenRefused
+from ops.runtime.peers import is_from_this_machine
 from ops.runtime.tokens import ServiceClaims, ServiceTokens, TokenExpired, TokenInvalid
 
 PUBLIC = {"public": True}
 
 
-def purposes(*names: str) -> dict[str, tuple[str, ...]]:
-    """Return the route option that admits tokens made for one of `names`."""
-    return {"purposes": names}
+def purposes(*names: str, open_on_this_machine: bool = False) -> dict[str, Any]:
+    """Return the route option that admits tokens made for one of `names`, and, if so told, whoever is on this machine."""
+    return {"purposes": names, "open_on_this_machine": open_on_this_machine}
 
 
 def token_guard(tokens: ServiceTokens) -> Any:
@@ -21,6 +22,8 @@ def token_guard(tokens: ServiceTokens) -> Any:
 
     def require_token(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         if handler.opt.get("public"):
+            return
+        if handler.opt.get("open_on_this_machine") and is_from_this_machine(connection.scope):
             return
         accepted: tuple[str, ...] = handler.opt.get("purposes", ())
         scheme, _, token = connection.headers.get("authorization", "").partition(" ")

@@ -28,7 +28,7 @@ async def ready(health: NamedDependency[HealthRegistry]) -> Response[bytes]:
     )
 
 
-@get("/metrics", opt=purposes(METRICS_PURPOSE, EMBED_PURPOSE, GENERATE_PURPOSE))
+@get("/metrics", opt=purposes(METRICS_PURPOSE, EMBED_PURPOSE, GENERATE_PURPOSE, open_on_this_machine=True))
 async def metrics() -> Response[bytes]:
-    """All metrics of this process for Prometheus."""
+    """All metrics of this process for a Prometheus on this machine, or with a service token."""
     return Response(content=render_metrics(), media_type=METRICS_CONTENT_TYPE)

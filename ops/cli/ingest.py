@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 import click
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from backend.academics import service as academics
 from backend.documents import service as documents
 from backend.documents.schemas import DocumentView, UploadForm
+from backend.errors import LyceumError, PermissionMissing
 from backend.identity import service as identity
 from backend.identity.accounts import normalise_email
 from backend.kit.subject import Subject
@@ -28,6 +30,13 @@ ENDED = ("ready", "failed")
 WRITE = "document.write"
 
 
+class Refused(NamedTuple):
+    """A file that will not be read, and why."""
+
+    name: str
+    reason: str
+
+
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--course", required=True, help="Code or id of the course.")
@@ -39,20 +48,19 @@ def ingest(folder: Path, course: str, email: str | None) -> None:
         raise CommandFailed(f"{folder} holds no files")
     settings = service_settings()
 
-    async def work() -> list[DocumentView]:
+    async def work() -> tuple[list[DocumentView], list[Refused]]:
         async with open_services(settings) as objects:
             subject = await _uploader(email)
             course_id = await _course(subject, course)
             return await _ingest(subject, objects, course_id, files, settings.max_upload_bytes)
 
-    views = run_with_services(work())
+    views, failed = run_with_services(work())
+    failed += [Refused(view.file_name, view.failure.detail) for view in views if view.failure is not None]
     console = Console(soft_wrap=True)
-    failed = [view for view in views if view.failure is not None]
-    for view in failed:
-        assert view.failure is not None
-        console.print(f"[red]✗[/] {escape(view.file_name)}: {escape(view.failure.detail)}")
+    for name, reason in failed:
+        console.print(f"[red]✗[/] {escape(name)}: {escape(reason)}")
     passages = sum(view.passages or 0 for view in views)
-    console.print(f"{len(views) - len(failed)} of {len(files)} documents are ready, {passages} passages")
+    console.print(f"{len(files) - len(failed)} of {len(files)} documents are ready, {passages} passages")
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -86,18 +94,28 @@ async def _course(subject: Subject, wanted: str) -> CourseId:
 
 async def _ingest(
     subject: Subject, objects: ObjectStore, course_id: CourseId, files: list[Path], max_bytes: int
-) -> list[DocumentView]:
+) -> tuple[list[DocumentView], list[Refused]]:
+    """Upload what can be uploaded; one file that cannot does not keep the others out."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns) as progress:
         uploading = progress.add_task("uploaded", total=len(files))
         accepted: list[DocumentId] = []
+        refused: list[Refused] = []
         for path in files:
-            file = await asyncio.to_thread(uploaded_file, path, max_bytes)
-            answer, _is_new = await documents.upload(subject, objects, UploadForm(course_id=course_id), file)
-            accepted.append(answer.id)
+            try:
+                file = await asyncio.to_thread(uploaded_file, path, max_bytes)
+                answer, _is_new = await documents.upload(subject, objects, UploadForm(course_id=course_id), file)
+                accepted.append(answer.id)
+            except PermissionMissing:
+                raise
+            except LyceumError as error:
+                refused.append(Refused(path.name, error.detail or error.title))
+            except OSError as error:
+                refused.append(Refused(path.name, error.strerror or type(error).__name__))
             progress.advance(uploading)
+        accepted = list(dict.fromkeys(accepted))
         reading = progress.add_task("ready", total=len(accepted))
-        return [await _follow(subject, document_id, progress, reading) for document_id in accepted]
+        return [await _follow(subject, document_id, progress, reading) for document_id in accepted], refused
 
 
 async def _follow(subject: Subject, document_id: DocumentId, progress: Progress, task: TaskID) -> DocumentView:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import click
 from click.testing import CliRunner
 
 from ops.cli.main import COMMANDS, cli
@@ -21,6 +22,18 @@ def test_every_command_line_it_shows_is_understood() -> None:
         words = [word for word in line.replace("\\|", "|").split() if word.islower() and not word.startswith("-")]
         result = CliRunner().invoke(cli, [words[0], *(words[1].split("|")[:1] if len(words) > 1 else []), "--help"])
         assert result.exit_code == 0, (line, result.output)
+
+
+def test_every_option_a_command_needs_is_shown_with_it() -> None:
+    for line in re.findall(r"^\| `lyceum (.+?)` \|", README, flags=re.MULTILINE):
+        command: click.Command = cli
+        for word in line.split():
+            if isinstance(command, click.Group) and word.islower():
+                command = command.get_command(click.Context(command), word.split("\\|")[0]) or command
+        options = {name: option for option in command.params for name in option.opts if name.startswith("--")}
+        shown = set(re.findall(r"--[a-z-]+", line))
+        assert shown <= set(options), line
+        assert {name for name, option in options.items() if option.required} <= shown, line
 
 
 def test_every_target_and_folder_it_names_exists() -> None:

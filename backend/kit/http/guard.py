@@ -14,14 +14,13 @@ from backend.kit.http.browser import SAFE_METHODS, BrowserProtection, Connection
 from backend.kit.ratelimit import RequestClass, RequestGate, address_bucket
 from backend.kit.refusals import audit_refusal
 from backend.kit.subject import Subject
+from ops.runtime.peers import is_from_this_machine
 
 # The type of a handler's parameter `subject`: who asks.
 CurrentSubject = NamedDependency[Subject]
 Authenticate = Callable[[Connection], Awaitable[Subject | None]]
 
 IDEMPOTENCY_HEADER = "idempotency-key"
-FORWARDING_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-LOOPBACK = ("127.0.0.1", "::1")
 HOST_FREE_PATHS = ("/health/", "/metrics")
 
 
@@ -38,7 +37,7 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     unsafe = method not in SAFE_METHODS
     if unsafe and "authorization" not in connection.headers:
         protection.check_origin(connection)
-    if not access.signed_in or (access.open_on_this_machine and is_from_this_machine(connection)):
+    if not access.signed_in or (access.open_on_this_machine and is_from_this_machine(connection.scope)):
         connection.scope.setdefault("user", None)
         if access.request_class is not None:
             await admit(connection, _address(connection))
@@ -50,13 +49,6 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         raise PermissionMissing(access.permission)
     if method == "POST" and (key := connection.headers.get(IDEMPOTENCY_HEADER)) is not None:
         await _begin_idempotent(connection, access, subject, key)
-
-
-def is_from_this_machine(connection: Connection) -> bool:
-    """Tell whether the peer is a process of this machine that speaks for itself and is no proxy for somebody elsewhere."""
-    client = connection.scope.get("client")
-    forwarded = any(name in connection.headers for name in FORWARDING_HEADERS)
-    return client is not None and client[0] in LOOPBACK and not forwarded
 
 
 async def admit(connection: Connection, who: str, keys: Sequence[str] = ()) -> tuple[bytes | None, ...]:

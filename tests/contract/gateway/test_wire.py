@@ -51,6 +51,7 @@ def test_a_bad_token_opens_nothing(
         "basic": {"Authorization": f"Basic {good}"},
     }[fault]
 
+    headers["X-Forwarded-For"] = "192.0.2.7"  # or `/metrics` would be open: the tests run on the same machine
     reply = call(lonely_gateway, method, path, headers=headers, json={"input": "x"} if method == "POST" else None)
 
     assert reply.status_code == 401
@@ -68,6 +69,13 @@ def test_a_good_token_opens_each(lonely_gateway: RunningGateway) -> None:
     }
 
     assert statuses == {"/v1/embeddings": 200, "/v1/chat/completions": 503, "/v1/models": 200, "/metrics": 200}
+
+
+def test_metrics_are_open_on_this_machine_and_nothing_else_is(lonely_gateway: RunningGateway) -> None:
+    statuses = {path: call(lonely_gateway, method, path).status_code for method, path, _ in PROTECTED}
+
+    assert [path for path, status in statuses.items() if status == 200] == ["/metrics"]
+    assert set(statuses.values()) == {200, 401}
 
 
 def test_a_token_to_embed_does_not_generate(lonely_gateway: RunningGateway) -> None:
