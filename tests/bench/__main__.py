@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from tests.bench import courses_list, first_event, ingest, search, sockets, up, while_ingesting
+from tests.bench import courses_list, engine, first_event, ingest, search, sockets, up, while_ingesting
 from tests.bench.report import Figure, judge, read_goals, show, write
 from tests.bench.site import Site, running_site
 from tests.stack import ROOT
@@ -36,6 +36,7 @@ BENCHES = (
     Bench("first_event", ("first_event_hit", "first_event_miss"), first_event.measure),
     Bench("ingest", ("ingest/embedder",), ingest.measure),
     Bench("while_ingesting", ("search_while_ingesting_p95", "courses_while_ingesting_p99"), while_ingesting.measure),
+    Bench("engine", ("engine/concurrent", "engine/generate_1", "engine/generate_8"), engine.measure),
     Bench("sockets", ("ws_500", "ws_event_delay", "ws_memory", "api_rss"), sockets.measure),
 )
 

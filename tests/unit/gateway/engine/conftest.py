@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from inference_gateway.engines.generation.engine import GenerationEngine, Limits
 from inference_gateway.engines.generation.files import locate_generator
@@ -17,6 +18,7 @@ MakeEngine = Callable[..., GenerationEngine]
 
 @pytest.fixture(scope="session")
 def model(small_llama: Path) -> LanguageModel:
+    torch.set_num_threads(1)
     return LanguageModel(locate_generator(str(small_llama)))
 
 

@@ -1,6 +1,8 @@
 """The generator's place: loading, ready, failed; and what a conversation looks like to the model."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -17,6 +19,7 @@ from inference_gateway.generation import Generation
 from inference_gateway.transcript import transcript
 from ops.runtime.health import StillLoading
 from tests.models import small_tokenizer
+from tests.processes import ROOT
 from tests.unit.gateway.engine.asking import until
 
 TALK = (ChatMessage(role="system", content="Be brief."), ChatMessage(role="user", content="Hello"))
@@ -37,6 +40,13 @@ class Parrot:
 
     def close(self) -> None:
         self.closed = True
+
+
+def test_neither_gateway_nor_api_imports_torch_to_start() -> None:
+    script = "import sys, inference_gateway.app, backend.app; print(*{'torch', 'transformers'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == ""
 
 
 async def test_it_loads_in_the_background_tells_how_far_and_then_answers() -> None:
