@@ -16,7 +16,7 @@ from backend.chat.errors import SocketFrameInvalid
 from backend.chat.reading import Reader
 from backend.chat.schemas import ChatRequest, MessageText, Seq
 from backend.chat.tutor import PERMISSION, Tutor
-from backend.errors import InputError, LyceumError, PermissionMissing, RateLimited
+from backend.errors import AuthenticationRequired, InputError, LyceumError, PermissionMissing, RateLimited
 from backend.identity.authentication import authenticate_again, authenticate_socket
 from backend.kit.pointers import from_message, unstorable
 from backend.kit.ratelimit import RequestGate
@@ -37,6 +37,7 @@ MAX_SOCKETS = 2000
 MAX_SOCKETS_PER_PERSON = 16
 MAX_SOCKETS_SIGNING_IN = 200
 MAX_FORWARDS = 8
+RETRY_SECONDS = 30
 
 NOT_SIGNED_IN = 4401
 FOREIGN_ORIGIN = 4403
@@ -48,12 +49,13 @@ ROUTE = "/api/v1/chat/ws"
 
 
 class Closed(Exception):
-    """The socket is to be closed with `code`."""
+    """The socket is to be closed with `code`, after a frame with the `problem` where there is one to tell."""
 
-    def __init__(self, code: int, reason: str) -> None:
+    def __init__(self, code: int, reason: str, problem: LyceumError | None = None) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason
+        self.problem = problem
 
 
 class Gone(Exception):
@@ -119,7 +121,7 @@ class SocketCount:
     def signing_in(self) -> Iterator[None]:
         """Count a socket of which nobody knows whose it is; raises `Closed` where there are too many such."""
         if self._signing_in >= MAX_SOCKETS_SIGNING_IN:
-            raise Closed(OVERLOADED, "too many sockets that have not signed in")
+            raise Closed(OVERLOADED, "too many sockets that have not signed in", _too_many("sockets"))
         self._signing_in += 1
         try:
             yield
@@ -130,7 +132,7 @@ class SocketCount:
         """Count one more; raises `Closed` where that is too much."""
         mine = self._by_person.get(subject.user_id, 0)
         if self.total >= MAX_SOCKETS or mine >= MAX_SOCKETS_PER_PERSON:
-            raise Closed(OVERLOADED, "too many sockets")
+            raise Closed(OVERLOADED, "too many sockets", _too_many("sockets"))
         self.total += 1
         self._by_person[subject.user_id] = mine + 1
 
@@ -159,6 +161,13 @@ class ChatSocket:
 
     async def run(self) -> Closed | None:
         """Serve the socket until it ends; return how to close it, None when the other end has."""
+        closed = await self._run()
+        if closed is not None and closed.problem is not None:
+            with contextlib.suppress(Closed, Gone):
+                await self._tell(None, closed.problem)
+        return closed
+
+    async def _run(self) -> Closed | None:
         try:
             with self._count.signing_in():
                 subject = await self._sign_in()
@@ -180,12 +189,12 @@ class ChatSocket:
             async with asyncio.timeout(AUTH_SECONDS):
                 frame = _decode(await self._socket.receive())
                 if not isinstance(frame, Auth):
-                    raise Closed(NOT_SIGNED_IN, "the first frame must sign in")
+                    raise AuthenticationRequired("The first frame must sign in.")
                 subject = await authenticate_socket(frame.token)
         except TimeoutError:
-            raise Closed(NOT_SIGNED_IN, "nobody signed in") from None
+            raise Closed(NOT_SIGNED_IN, "nobody signed in", AuthenticationRequired()) from None
         except LyceumError as error:
-            raise Closed(NOT_SIGNED_IN, error.title) from error
+            raise Closed(NOT_SIGNED_IN, error.title, error) from error
         except DatabaseUnavailable as error:
             await self._tell(None, error)
             raise Closed(RESTARTING, "try again") from error
@@ -260,7 +269,7 @@ class ChatSocket:
         try:
             return await authenticate_again(subject)
         except LyceumError as error:
-            raise Closed(NOT_SIGNED_IN, error.title) from error
+            raise Closed(NOT_SIGNED_IN, error.title, error) from error
 
     def _forward(self, message_id: MessageId, reader: Reader) -> None:
         """Send an answer's events; a second request for the same answer replaces the first."""
@@ -269,7 +278,7 @@ class ChatSocket:
             before.cancel()
         if len(self._forwards) >= MAX_FORWARDS:
             reader.close()
-            raise Closed(OVERLOADED, "too many answers on one socket")
+            raise Closed(OVERLOADED, "too many answers on one socket", _too_many("answers"))
         task = asyncio.create_task(self._send_events(message_id, reader))
         self._forwards[message_id] = task
         task.add_done_callback(lambda ended: self._forgotten(message_id, ended))
@@ -328,6 +337,10 @@ class ChatSocket:
     async def _drain(self) -> None:
         await self._draining.wait()
         raise Closed(RESTARTING, "restarting")
+
+
+def _too_many(what: str) -> RateLimited:
+    return RateLimited(f"Too many {what} are open.", retry_after_seconds=RETRY_SECONDS)
 
 
 def _decode(text: str) -> ClientFrame:

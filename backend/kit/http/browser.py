@@ -31,7 +31,8 @@ class BrowserProtection:
         self._key = hmac.digest(key, b"lyceum csrf token", hashlib.sha256)
         self._origin = f"{parts.scheme}://{parts.netloc}".lower()
         self._follow_host = not settings.public_url
-        self.allowed_hosts = frozenset({parts.netloc.lower()}) if settings.env == "production" else frozenset()
+        is_public = settings.env == "production" or (settings.env == "staging" and bool(settings.public_url))
+        self.allowed_hosts = frozenset({parts.netloc.lower()}) if is_public else frozenset()
 
     def csrf_token(self, session_id: SessionId) -> str:
         """Return the token of a session; pages carry it in a meta element and send it back as `X-CSRF-Token`."""

@@ -101,15 +101,19 @@ def code(closed: Closed | None) -> int | None:
 
 
 async def test_whoever_says_nothing_is_sent_away() -> None:
-    assert code(await serve(OtherEnd())) == 4401
+    end = OtherEnd()
+    assert code(await serve(end)) == 4401
+    assert [frame["problem"]["type"] for frame in end.heard] == ["/problems/authentication-required"]
 
 
 async def test_only_so_many_may_be_about_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "MAX_SOCKETS_SIGNING_IN", 2)
     count = SocketCount()
     gate = RequestGate(None, RateLimits())
-    silent = [ChatSocket(OtherEnd(), OneAnswer(), gate, count, asyncio.Event()).run() for _ in range(3)]
+    ends = [OtherEnd() for _ in range(3)]
+    silent = [ChatSocket(end, OneAnswer(), gate, count, asyncio.Event()).run() for end in ends]
     assert [code(closed) for closed in await asyncio.gather(*silent)] == [4401, 4401, 4429]
+    assert ends[2].heard[0]["problem"]["type"] == "/problems/rate-limited"
     assert code(await ChatSocket(OtherEnd(), OneAnswer(), gate, count, asyncio.Event()).run()) == 4401
 
 
