@@ -1,6 +1,6 @@
 """What the gateway takes and gives, for the processes that talk to it. Imports neither torch nor a web framework."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -67,7 +67,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A text to generate. `tenant_id` and `user_id` travel in the signed token, not in the body.
 
     An empty `model` means the one the gateway is set up with; `temperature` 0 with a `seed` is as repeatable as the
-    server behind allows.
+    server behind allows. With a `json_schema` the answer is JSON that fits it, unless it ends for its length.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -77,6 +77,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     stop: tuple[str, ...] = ()
     seed: int | None = None
     model: str = ""
+    json_schema: dict[str, Any] | None = None
     tenant_id: UUID | None = None
     user_id: UUID | None = None
 

@@ -86,8 +86,15 @@ def chat_body(request: ChatRequest) -> bytes:
         "stream_options": {"include_usage": True},
     }
     optional = {"top_p": request.top_p, "seed": request.seed, "model": request.model, "stop": request.stop}
+    if request.json_schema is not None:
+        fields["response_format"] = response_format(request.json_schema)
     fields.update({name: value for name, value in optional.items() if value not in (None, "", ())})
     return msgspec.json.encode(fields)
+
+
+def response_format(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return OpenAI's way to ask for JSON that fits `schema`."""
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
 
 
 async def event_data(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from inference_gateway.contract import ChatDelta, ChatRequest, FinishReason, Usage
+from inference_gateway.replies import response_format
 from inference_gateway.upstreams.faults import text_of, upstream_faults
 from inference_gateway.upstreams.health import get_health
 from inference_gateway.upstreams.transport import Connections
@@ -32,6 +33,7 @@ class OpenAIUpstream:
                     top_p=request.top_p,
                     stop=list(request.stop) or None,
                     seed=request.seed,
+                    response_format=_wanted_format(request),
                 )
                 async for chunk in chunks:
                     yield self._delta(chunk)
@@ -54,6 +56,17 @@ class OpenAIUpstream:
         choice = chunk.choices[0]
         text = text_of(choice.delta.content)
         return ChatDelta(text=text, finish_reason=_finish_reason(choice.finish_reason), usage=usage, model=model)
+
+
+class _Unread(dict[str, Any]):
+    """`huggingface_hub` looks for a schema with `get` and rewrites it as TGI wants it, which no other server knows."""
+
+    def get(self, _key: str, default: Any = None) -> Any:
+        return default
+
+
+def _wanted_format(request: ChatRequest) -> Any:
+    return None if request.json_schema is None else _Unread(response_format(request.json_schema))
 
 
 def _finish_reason(told: str | None) -> FinishReason | None:

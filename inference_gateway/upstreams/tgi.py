@@ -47,6 +47,7 @@ class TgiUpstream:
                     top_p=request.top_p if request.top_p is not None and request.top_p < 1 else None,
                     stop=list(request.stop) or None,
                     seed=request.seed,
+                    grammar=None if request.json_schema is None else {"type": "json", "value": request.json_schema},
                     return_full_text=False,
                 )
                 async for piece in pieces:

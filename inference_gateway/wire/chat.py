@@ -19,7 +19,7 @@ from inference_gateway.contract import (
     FinishReason,
     Usage,
 )
-from inference_gateway.errors import GatewayError
+from inference_gateway.errors import GatewayError, RequestRefused
 from inference_gateway.generation import Generation
 from inference_gateway.wire.answers import fault_of, openai_error
 from inference_gateway.wire.auth import purposes
@@ -32,6 +32,7 @@ from ops.runtime.tokens import ServiceClaims
 log = get_logger(__name__)
 
 DEFAULT_COMPLETION_TOKENS = 512
+MAX_SCHEMA_BYTES = 65_536
 
 Messages = Annotated[tuple[ChatMessage, ...], msgspec.Meta(min_length=1, max_length=MAX_MESSAGES)]
 StopText = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
@@ -43,6 +44,33 @@ class StreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """OpenAI's options of a stream."""
 
     include_usage: bool = False
+
+
+class TextFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="text"):
+    """Any text."""
+
+
+class JsonFormat(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="json_object"
+):
+    """Any JSON object."""
+
+
+class JsonSchema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """OpenAI's named schema; it is held to in any case, so `strict` makes no difference."""
+
+    name: Annotated[str, msgspec.Meta(max_length=64)]
+    schema: dict[str, Any]
+    description: str | None = None
+    strict: bool | None = None
+
+
+class JsonSchemaFormat(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="json_schema"
+):
+    """JSON that fits a schema."""
+
+    json_schema: JsonSchema
 
 
 class ChatInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,6 +86,7 @@ class ChatInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
     stop: StopText | Stops | None = None
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+    response_format: TextFormat | JsonFormat | JsonSchemaFormat | None = None
     n: Literal[1] = 1
     user: str | None = None
 
@@ -94,9 +123,23 @@ def _chat_request(wanted: ChatInput, claims: ServiceClaims) -> ChatRequest:
         stop=stop,
         seed=wanted.seed,
         model=wanted.model,
+        json_schema=_schema(wanted.response_format),
         tenant_id=claims.tenant_id,
         user_id=claims.user_id,
     )
+
+
+def _schema(wanted: TextFormat | JsonFormat | JsonSchemaFormat | None) -> dict[str, Any] | None:
+    if isinstance(wanted, JsonFormat):
+        return {"type": "object"}
+    if not isinstance(wanted, JsonSchemaFormat):
+        return None
+    schema = wanted.json_schema.schema
+    if len(msgspec.json.encode(schema)) > MAX_SCHEMA_BYTES:
+        raise RequestRefused(
+            f"A schema may have {MAX_SCHEMA_BYTES} bytes.", pointer="/response_format/json_schema/schema"
+        )
+    return schema
 
 
 async def _events(

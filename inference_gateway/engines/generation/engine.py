@@ -17,6 +17,7 @@ from torch import Tensor
 from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest
 from inference_gateway.engines.generation import metrics
 from inference_gateway.engines.generation.batch import Batch, Reading
+from inference_gateway.engines.generation.grammar import Grammar, Grammars
 from inference_gateway.engines.generation.memory import is_exhausted, release
 from inference_gateway.engines.generation.model import LanguageModel
 from inference_gateway.engines.generation.prompts import Prompter
@@ -57,6 +58,7 @@ class GenerationEngine:
         self._batch = Batch(model)
         self._reading: Reading | None = None
         self._prompter = Prompter(model.tokenizer)
+        self._grammars = Grammars(model.tokenizer, model.vocabulary)
         self._tokeniser = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenise-prompts")
         self._last_success = 0.0
         self._step_began: float | None = None
@@ -67,7 +69,7 @@ class GenerationEngine:
         """Yield the answer; closing the iterator gives the place up at the next step.
 
         Raises:
-            RequestRefused: the prompt is too long, or its roles are not what the model's template takes.
+            RequestRefused: the prompt is too long, its roles are not what the model's template takes, or the schema is bad.
             GatewayOverloaded: too many wait, no place came free in time, or memory does not suffice.
             UpstreamBroken: the model failed.
         """
@@ -104,7 +106,7 @@ class GenerationEngine:
 
     async def _sequence(self, request: ChatRequest) -> Sequence:
         loop = asyncio.get_running_loop()
-        prompt = await loop.run_in_executor(self._tokeniser, self._prompter.tokens, request.messages)
+        prompt, grammar = await loop.run_in_executor(self._tokeniser, self._prepare, request)
         room = self.model.context_tokens - len(prompt)
         if room < 1:
             raise RequestRefused(
@@ -118,7 +120,11 @@ class GenerationEngine:
             stops=request.stop,
             seed=request.seed,
         )
-        return Sequence(prompt, wish, self.model.decode, self.model.stop_tokens, self.model.name)
+        return Sequence(prompt, wish, self.model.decode, self.model.stop_tokens, self.model.name, grammar)
+
+    def _prepare(self, request: ChatRequest) -> tuple[list[int], Grammar | None]:
+        grammar = None if request.json_schema is None else self._grammars.of(request.json_schema)
+        return self._prompter.tokens(request.messages), grammar
 
     def _run(self) -> None:
         self.model.enter_thread()
@@ -188,8 +194,8 @@ class GenerationEngine:
         ended: set[Sequence] = set()
         for sequence, token in zip(sequences, choose(logits, sequences), strict=True):
             if token is None:
-                log.error("generation_not_finite", tokens=len(sequence.tokens))
-                sequence.fail(UpstreamBroken("The model gave numbers that are not finite."))
+                log.error("generation_without_token", tokens=len(sequence.tokens), schema=sequence.grammar is not None)
+                sequence.fail(UpstreamBroken("The model gave no token that can be used."))
                 ended.add(sequence)
             elif sequence.accept(token):
                 self._waiting.observe((time.monotonic() - sequence.created_at) / self._places)

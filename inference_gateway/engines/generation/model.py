@@ -38,6 +38,7 @@ class LanguageModel:
         self.tokenizer = _load_tokenizer(files)
         self.decoding = copy.deepcopy(self.tokenizer)
         self._model = _load_weights(files, config, self.dtype).to(self.device)
+        self.vocabulary = int(config.get_text_config(decoder=True).vocab_size)
         self._last_only = "logits_to_keep" in inspect.signature(self._model.forward).parameters
         text_config = config.get_text_config(decoder=True)
         self.cache_tokens = cache_tokens(text_config, self.device, self.dtype)

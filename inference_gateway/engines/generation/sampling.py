@@ -3,6 +3,8 @@
 from collections.abc import Sequence as Many
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -10,6 +12,12 @@ from inference_gateway.engines.generation.sequence import Wish
 
 MIN_TEMPERATURE = 1e-4
 """Below, logits divided by it may be too large for a float."""
+
+
+class Allowing(Protocol):
+    """What restricts the next token."""
+
+    def allowed(self) -> npt.NDArray[np.bool_]: ...
 
 
 class Chooser(Protocol):
@@ -21,20 +29,36 @@ class Chooser(Protocol):
     @property
     def draw(self) -> float: ...
 
+    @property
+    def grammar(self) -> Allowing | None: ...
+
 
 def choose(logits: Tensor, rows: Many[Chooser]) -> list[int | None]:
-    """Return the next token of each row of `logits` (rows, vocabulary); None where they hold what is not a number.
+    """Return the next token of each row of `logits` (rows, vocabulary); None where none can be chosen.
 
     Temperature 0 takes the likeliest. Else the row's own draw is looked up in the distribution function over the
     vocabulary, in the order of the tokens: a difference of rounding moves its steps by that difference and no more.
     """
-    logits = logits.float()
+    logits = _restrict(logits.float(), rows)
     best, tokens = logits.max(dim=-1)
     sampled = [i for i, row in enumerate(rows) if row.wish.temperature > 0]
     if sampled:
         tokens[sampled] = _sample(logits[sampled], [rows[i] for i in sampled])
     finite = torch.isfinite(best).tolist()
     return [token if fine else None for token, fine in zip(tokens.tolist(), finite, strict=True)]
+
+
+def _restrict(logits: Tensor, rows: Many[Chooser]) -> Tensor:
+    """Make impossible what a row's grammar does not allow."""
+    grammars = {i: row.grammar for i, row in enumerate(rows) if row.grammar is not None}
+    if not grammars:
+        return logits
+    forbidden = torch.zeros(logits.shape, dtype=torch.bool)
+    for i, grammar in grammars.items():
+        allowed = torch.from_numpy(grammar.allowed()[: logits.shape[1]])
+        forbidden[i] = True
+        forbidden[i, : len(allowed)] = ~allowed
+    return logits.masked_fill(forbidden.to(logits.device), -torch.inf)
 
 
 def _sample(logits: Tensor, rows: Many[Chooser]) -> Tensor:

@@ -9,6 +9,7 @@ from collections.abc import Sequence as Many
 import msgspec
 
 from inference_gateway.contract import ChatDelta, FinishReason, Usage
+from inference_gateway.engines.generation.grammar import Grammar
 from inference_gateway.engines.generation.text import Decode, TextStream
 
 
@@ -50,9 +51,18 @@ class Sequence:
     whatever else the engine does, and after a retry too.
     """
 
-    def __init__(self, prompt: Many[int], wish: Wish, decode: Decode, stop_tokens: frozenset[int], model: str) -> None:
+    def __init__(
+        self,
+        prompt: Many[int],
+        wish: Wish,
+        decode: Decode,
+        stop_tokens: frozenset[int],
+        model: str,
+        grammar: Grammar | None = None,
+    ) -> None:
         self.tokens = list(prompt)
         self.wish = wish
+        self.grammar = grammar
         self.outlet = Outlet()
         self.created_at = time.monotonic()
         self.started_at: float | None = None
@@ -94,7 +104,11 @@ class Sequence:
         """Take the next token, send its text on, and tell whether the sequence has ended."""
         self._draw = None
         self.tokens.append(token)
-        text = "" if token in self._stop_tokens else self._text.push(token)
+        text = ""
+        if token not in self._stop_tokens:
+            text = self._text.push(token)
+            if self.grammar is not None:
+                self.grammar.accept(token)
         reason = self._reason(token)
         if reason is not None:
             text += self._text.flush()

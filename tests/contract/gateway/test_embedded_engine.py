@@ -1,6 +1,7 @@
 """The embedded engine behind the gateway's wire: the unmodified `openai` client, and our own."""
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
@@ -84,6 +85,46 @@ async def test_a_streamed_completion_is_the_same_in_pieces(chat: Any, expected: 
     assert sum(bool(text) for text in texts) > 10
     assert {chunk.model for chunk in chunks} == {"small-llama"}
     assert chunks[-1].usage.completion_tokens == 40
+
+
+SCHEMA: Any = {
+    "type": "object",
+    "properties": {"grade": {"type": "integer", "minimum": 1, "maximum": 6}},
+    "required": ["grade"],
+    "additionalProperties": False,
+}
+
+
+def json_format(schema: Any) -> Any:
+    return {"type": "json_schema", "json_schema": {"name": "grade", "schema": schema}}
+
+
+async def test_an_answer_can_be_held_to_a_schema(chat: Any, ours: GatewayClient) -> None:
+    reply = await chat.chat.completions.create(**GREEDY, response_format=json_format(SCHEMA))
+    request = ChatRequest(messages=LONG.messages, json_schema=SCHEMA)
+    streamed = "".join([delta.text async for delta in ours.stream_chat(request)])
+
+    for text in (reply.choices[0].message.content, streamed):
+        assert json.loads(text)["grade"] in range(1, 7)
+    assert reply.choices[0].finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        json_format({"type": "nonsense"}),
+        json_format({"type": "string", "enum": ["x" * 70_000]}),
+        {"type": "json_schema"},
+        {"type": "grammar"},
+    ],
+    ids=["no schema", "too large", "without schema", "unknown"],
+)
+async def test_a_bad_response_format_is_422_with_its_place(chat: Any, wanted: Any) -> None:
+    with pytest.raises(openai.UnprocessableEntityError) as refused:
+        await chat.chat.completions.create(**GREEDY, response_format=wanted)
+
+    assert refused.value.code == "invalid_request"
+    assert str(refused.value.param).startswith("/response_format")
 
 
 async def test_twenty_at_once_get_what_each_gets_alone(chat: Any) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import aclosing
 
+import msgspec
 import pytest
 
 from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest
@@ -76,6 +77,18 @@ async def test_sends_parameters_and_its_key_and_nothing_of_the_machine(
     assert (sent["seed"], sent["stop"]) == (7, ["###"])
     assert {one.headers["authorization"] for one in pair.fake.received} == {f"Bearer {API_KEY}"}
     assert "hf_token" not in repr(pair.fake.received)
+
+
+async def test_a_schema_is_sent_in_the_servers_own_way(pair: Pair) -> None:
+    schema = {"type": "object", "properties": {"grade": {"type": "integer"}}}
+
+    await collect(pair, msgspec.structs.replace(REQUEST, json_schema=schema))
+
+    (generation,) = pair.fake.generations()
+    if pair.settings.generation_api == "tgi":
+        assert generation.body["parameters"]["grammar"] == {"type": "json", "value": schema}
+    else:
+        assert generation.body["response_format"]["json_schema"]["schema"] == schema
 
 
 async def test_without_a_key_no_authorization_is_sent(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
 """How the next token is chosen."""
 
 from collections import Counter
+from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 
@@ -18,6 +20,7 @@ class Row(msgspec.Struct):
 
     wish: Wish
     draw: float
+    grammar: Any = None
 
 
 def row(temperature: float, draw: float = 0.5, top_p: float = 1.0) -> Row:
@@ -67,3 +70,23 @@ def test_a_row_that_is_not_finite_has_no_token() -> None:
     logits = torch.stack([LOGITS[0], torch.full((4,), torch.nan), LOGITS[0]])
 
     assert choose(logits, [row(0.0), row(1.0), row(0.0)]) == [1, None, 1]
+
+
+class Only:
+    """Allows some tokens."""
+
+    def __init__(self, *tokens: int) -> None:
+        self._tokens = tokens
+
+    def allowed(self) -> Any:
+        return np.isin(np.arange(32), self._tokens)
+
+
+def test_a_grammar_restricts_its_own_row() -> None:
+    rows = [row(0.0), Row(Wish(max_tokens=1), 0.5, Only(0, 2)), Row(Wish(max_tokens=1, temperature=1.0), 0.5, Only(3))]
+
+    assert choose(LOGITS.expand(3, -1), rows) == [1, 2, 3]
+
+
+def test_a_grammar_that_allows_nothing_gives_no_token() -> None:
+    assert choose(LOGITS, [Row(Wish(max_tokens=1), 0.5, Only())]) == [None]
