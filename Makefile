@@ -12,7 +12,7 @@ run: $(STAMP)
 
 test: $(STAMP)
 	@tests/system_packages.sh
-	@$(BIN)/pytest -m "not bench" -n 2 --dist loadgroup --no-loadscope-reorder --durations=20 $(ARGS)
+	@$(BIN)/pytest -m "not bench" -n 2 --dist loadscope --no-loadscope-reorder --durations=20 $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check --quiet .

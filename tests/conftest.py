@@ -10,17 +10,15 @@ from pathlib import Path
 
 import pytest
 import redis
+from xdist.remote import Producer
 
 from tests.processes import Gateway, running_gateway
+from tests.scheduling import ByInstallation, weight
 from tests.servers import Database, RunningPostgres, RunningValkey, running_postgres, running_valkey
 from tests.skips import may_be_skipped, skips_are_failures, turn_into_failure
 from tests.stack import Stack, running_stack
 from tests.vectors import RunningVectors, running_vectors
 
-ROOT = Path(__file__).parent
-HEAVIEST = ("integration/scope", "e2e", "contract/api", "chaos", "integration/local", "integration/trail")
-SHARING = ("e2e", "contract/api", "integration/trail")
-"""Folders whose files share an installation: one worker runs them all, so that it is started once."""
 CACHE_DATABASE = 0
 BROKER_DATABASE = 1
 
@@ -29,22 +27,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs_gpu: needs an NVIDIA GPU")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares servers, and begin with what takes longest, so that both cores are busy to the end."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=_weight)
+    items.sort(key=weight)
 
 
-def _group(item: pytest.Item) -> str:
-    where = item.path.relative_to(ROOT).as_posix()
-    return next((folder for folder in SHARING if where.startswith(f"{folder}/")), where)
-
-
-def _weight(item: pytest.Item) -> int:
-    where = item.path.relative_to(ROOT).as_posix()
-    return next((rank for rank, folder in enumerate(HEAVIEST) if where.startswith(f"{folder}/")), len(HEAVIEST))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByInstallation:
+    return ByInstallation(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,20 @@
+"""Which of the two workers runs what: files that share an installation stay together, and what takes longest comes first."""
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+SHARING = ("tests/e2e", "tests/contract/api", "tests/integration/trail")
+HEAVIEST = ("tests/contract/api", "tests/e2e", "tests/chaos", "tests/integration/scope", "tests/integration/trail")
+
+
+class ByInstallation(LoadScopeScheduling):  # type: ignore[misc]
+    """One unit of work is a file, or a folder whose files share servers that would otherwise be started by each worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in SHARING if file.startswith(f"{folder}/")), file)
+
+
+def weight(item: pytest.Item) -> int:
+    """Return the place among all tests: whatever takes minutes must not be what one worker ends with alone."""
+    return next((rank for rank, folder in enumerate(HEAVIEST) if item.nodeid.startswith(f"{folder}/")), len(HEAVIEST))
