@@ -27,13 +27,23 @@ def check_own_rights(
     Raises:
         MoreThanOwnRights: with the permissions that are missing.
     """
-    beyond = [
+    if beyond := rights_beyond(subject, permissions, course, faculty_id=faculty_id):
+        raise MoreThanOwnRights(beyond)
+
+
+def rights_beyond(
+    subject: Subject,
+    permissions: Iterable[str],
+    course: CourseRef | None = None,
+    *,
+    faculty_id: FacultyId | None = None,
+) -> list[str]:
+    """Return which of `permissions` the person does not hold in that place."""
+    return [
         permission
         for permission in sorted(set(permissions) - HARMLESS)
         if not subject.can(permission, course, faculty_id=faculty_id)
     ]
-    if beyond:
-        raise MoreThanOwnRights(beyond)
 
 
 async def check_rights_of_person(subject: Subject, user_id: UserId) -> None:

@@ -7,7 +7,8 @@ from backend.identity.accounts import normalise_email
 from backend.identity.errors import EmailTaken, PersonNotFound
 from backend.identity.escalation import check_own_rights, check_rights_of_person, keeps_an_administrator
 from backend.identity.revocation import rights_changed
-from backend.identity.schemas import NewPersonInput, PersonChange
+from backend.identity.schemas import FoundPerson, NewPersonInput, PersonChange
+from backend.kit.places import places_for
 from backend.kit.subject import Subject
 from db.errors import UniqueViolation
 from db.repositories import people as rows
@@ -17,23 +18,57 @@ from db.repositories.people import PersonRow, PersonState
 from db.unit_of_work import UnitOfWork, unit_of_work
 from ops.runtime.ids import UserId
 
+READ = "person.read"
+FINDS_FROM_CHARACTERS = 3
+MOST_FOUND = 20
+
 
 async def list_people(
     subject: Subject, *, text: str | None, state: PersonState | None, before_id: UserId | None, limit: int
 ) -> list[PersonRow]:
-    """Return people of the tenant whose name or address contains `text`, newest first."""
-    subject.require("person.read")
-    return await rows.search(subject.tenant_id, text=text, state=state, before_id=before_id, limit=limit)
+    """Return people whose name or address contains `text`, newest first.
+
+    Of whoever may read people of some faculties or courses alone: who learns or holds a role there.
+    """
+    subject.require_somewhere(READ)
+    return await rows.search(
+        subject.tenant_id, places_for(subject, READ), text=text, state=state, before_id=before_id, limit=limit
+    )
 
 
-async def get_person(subject: Subject, user_id: UserId) -> PersonRow:
-    """Return a person of the tenant.
+async def find_people(subject: Subject, text: str) -> list[FoundPerson]:
+    """Return active people of the whole tenant whose address or a word of whose name begins with `text`, at most 20.
+
+    Whoever may read people somewhere finds with it who is to be enrolled or appointed there. Shorter texts find nobody.
+    """
+    subject.require_somewhere(READ)
+    beginning = normalise_email(text)
+    if len(beginning) < FINDS_FROM_CHARACTERS:
+        return []
+    return [_found(row) for row in await rows.beginning_with(subject.tenant_id, beginning, limit=MOST_FOUND)]
+
+
+async def find_person(subject: Subject, user_id: UserId) -> FoundPerson:
+    """Return the little of a person that `find_people` shows.
 
     Raises:
         PersonNotFound
     """
-    subject.require("person.read")
-    return await _existing(subject, user_id)
+    subject.require_somewhere(READ)
+    return _found(await _existing(subject, user_id))
+
+
+async def get_person(subject: Subject, user_id: UserId) -> PersonRow:
+    """Return a person of the places where one may read people.
+
+    Raises:
+        PersonNotFound
+    """
+    subject.require_somewhere(READ)
+    person = await rows.get_in(user_id, subject.tenant_id, places_for(subject, READ))
+    if person is None:
+        raise PersonNotFound("There is no such person.")
+    return person
 
 
 async def create_person(subject: Subject, new: NewPersonInput) -> PersonRow:
@@ -114,6 +149,10 @@ async def _existing(subject: Subject, user_id: UserId) -> PersonRow:
     if person is None:
         raise PersonNotFound("There is no such person.")
     return person
+
+
+def _found(row: PersonRow) -> FoundPerson:
+    return FoundPerson(id=row.id, email=row.email, display_name=row.display_name, state=row.state)
 
 
 async def _give_role(uow: UnitOfWork, subject: Subject, user_id: UserId, name: str) -> None:

@@ -14,10 +14,11 @@ from backend.identity.errors import (
     RoleNotFound,
     RoleTaken,
 )
-from backend.identity.escalation import check_own_rights, keeps_an_administrator
+from backend.identity.escalation import check_own_rights, keeps_an_administrator, rights_beyond
 from backend.identity.revocation import rights_changed
 from backend.identity.schemas import NewGrant, NewRole, RoleChange
 from backend.kit.permissions import PERMISSIONS
+from backend.kit.places import places_for
 from backend.kit.subject import CourseRef, Subject
 from db.errors import UniqueViolation
 from db.repositories import academics, courses, people
@@ -28,9 +29,17 @@ from ops.runtime.ids import CourseId, FacultyId, GrantId, RoleId, UserId
 
 
 async def list_roles(subject: Subject) -> list[RoleRow]:
-    """Return the tenant's roles."""
-    subject.require("person.read")
+    """Return the tenant's roles, for whoever may read people somewhere."""
+    subject.require_somewhere("person.read")
     return await rows.roles(subject.tenant_id)
+
+
+async def list_roles_to_give(subject: Subject, course: CourseRef) -> list[RoleRow]:
+    """Return the roles that one may give in the course: those that give nothing there that one does not hold there."""
+    subject.require("grant.write", course)
+    return [
+        role for role in await rows.roles(subject.tenant_id) if not rights_beyond(subject, role.permissions, course)
+    ]
 
 
 async def get_role(subject: Subject, role_id: RoleId) -> RoleRow:
@@ -39,7 +48,7 @@ async def get_role(subject: Subject, role_id: RoleId) -> RoleRow:
     Raises:
         RoleNotFound
     """
-    subject.require("person.read")
+    subject.require_somewhere("person.read")
     role = await rows.role(role_id, subject.tenant_id)
     if role is None:
         raise RoleNotFound("There is no such role.")
@@ -112,27 +121,26 @@ async def delete_role(subject: Subject, role_id: RoleId) -> None:
 
 
 async def list_grants(subject: Subject, user_id: UserId) -> list[GrantRow]:
-    """Return what a person of the tenant holds.
+    """Return what a person of the tenant holds in the places where one may read people.
 
     Raises:
         PersonNotFound
     """
-    subject.require("person.read")
+    subject.require_somewhere("person.read")
     await _check_person(subject, user_id)
-    return await rows.grants_of(user_id, subject.tenant_id)
+    return await rows.grants_of(user_id, subject.tenant_id, places_for(subject, "person.read"))
 
 
 async def get_grant(subject: Subject, user_id: UserId, grant_id: GrantId) -> GrantRow:
-    """Return one grant.
+    """Return one of the grants that `list_grants` returns.
 
     Raises:
-        GrantNotFound
+        PersonNotFound, GrantNotFound
     """
-    subject.require("person.read")
-    found = await rows.grant(grant_id, user_id, subject.tenant_id)
-    if found is None:
-        raise GrantNotFound("There is no such grant.")
-    return found
+    for found in await list_grants(subject, user_id):
+        if found.id == grant_id:
+            return found
+    raise GrantNotFound("There is no such grant.")
 
 
 async def give(subject: Subject, user_id: UserId, new: NewGrant) -> GrantRow:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from backend.kit.subject import Locale
+from db.repositories.people import PersonState
 from ops.runtime.ids import CourseId, FacultyId, SessionId, UserId
 
 Email = Annotated[
@@ -109,6 +110,15 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     last_seen_at: datetime
     expires_at: datetime
     current: bool
+
+
+class FoundPerson(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown of anybody of the tenant to who may enrol or appoint people in one place."""
+
+    id: UserId
+    email: str
+    display_name: str
+    state: PersonState
 
 
 class NewPersonInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -69,6 +69,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         if not self.can(permission, course, faculty_id=faculty_id):
             raise PermissionMissing(permission)
 
+    def require_somewhere(self, permission: str) -> None:
+        """Raise `PermissionMissing` (403) unless `can_anywhere`: for what the service then narrows to those places."""
+        if not self.can_anywhere(permission):
+            raise PermissionMissing(permission)
+
     @property
     def is_learner(self) -> bool:
         """Whether enrolments count: the person holds `course.learn`."""

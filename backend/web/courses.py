@@ -12,7 +12,7 @@ from backend.academics import enrolments, service
 from backend.academics.access import course_ref
 from backend.academics.places import list_faculties, list_semesters
 from backend.documents.service import list_documents
-from backend.identity.rights import list_roles
+from backend.identity.rights import list_roles_to_give
 from backend.kit.http import CurrentSubject, PageCursor, QueryText, permission, signed_in
 from backend.kit.pagination import decode_cursor, page_of
 from backend.kit.subject import Subject
@@ -124,7 +124,7 @@ async def course_people(
         "course_people.html",
         course=course,
         teachers=await service.list_teachers(subject, course_id),
-        teaching_roles=await _teaching_roles(subject) if course.may_grant else [],
+        teaching_roles=await _teaching_roles(subject, course) if course.may_grant else [],
         learners=learners,
         next_cursor=next_cursor,
     )
@@ -161,8 +161,9 @@ async def _places(subject: Subject) -> dict[UUID, str]:
     return {row.id: row.name for row in faculties} | {row.id: row.name for row in semesters}
 
 
-async def _teaching_roles(subject: Subject) -> list[str]:
-    return [role.name for role in await list_roles(subject) if service.TEACHING in role.permissions]
+async def _teaching_roles(subject: Subject, course: CourseHead) -> list[str]:
+    roles = await list_roles_to_give(subject, course_ref(course.row))
+    return [role.name for role in roles if service.TEACHING in role.permissions]
 
 
 handlers = [my_courses, course_documents, course_search, course_people]

@@ -41,6 +41,9 @@ NAVIGATION: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("frame.audit", "/admin/audit", ("audit.read",)),
 )
 
+# What these open is the whole tenant's: held in one faculty they open no page.
+TENANT_WIDE: Final = frozenset({"audit.read"})
+
 
 @cache
 def templates() -> Environment:
@@ -116,8 +119,12 @@ def navigation(subject: Subject, path: str) -> list[NavigationItem]:
     return [
         NavigationItem(label, href, path == href or path.startswith(f"{href}/"))
         for label, href, permissions in NAVIGATION
-        if not permissions or any(subject.can_anywhere(permission) for permission in permissions)
+        if not permissions or any(_opens(subject, permission) for permission in permissions)
     ]
+
+
+def _opens(subject: Subject, permission: str) -> bool:
+    return subject.can(permission) if permission in TENANT_WIDE else subject.can_anywhere(permission)
 
 
 def _json_block(value: object) -> Markup:

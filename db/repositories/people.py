@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from db import query
+from db.repositories.places import Places
 from db.unit_of_work import UnitOfWork
 from ops.runtime.ids import TenantId, UserId, new_id
 
@@ -56,6 +57,16 @@ class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
 _FIELDS = [field for field in PersonRow.__struct_fields__ if field != "has_password"]
 PERSON = ", ".join(_FIELDS) + ", password_hash IS NOT NULL AS has_password"
 
+# Who learns or holds a role in the faculties $3 or the courses $4, or, with $2, everybody.
+_BELONGS = """
+AND ($2 OR EXISTS (SELECT FROM grants g LEFT JOIN courses c ON c.id = g.course_id AND c.deleted_at IS NULL
+                   WHERE g.user_id = users.id AND g.deleted_at IS NULL
+                     AND (coalesce(g.faculty_id, c.faculty_id) = ANY($3) OR c.id = ANY($4)))
+        OR EXISTS (SELECT FROM enrolments e JOIN courses c ON c.id = e.course_id AND c.deleted_at IS NULL
+                   WHERE e.user_id = users.id AND e.ended_at IS NULL
+                     AND (c.faculty_id = ANY($3) OR c.id = ANY($4))))
+"""
+
 
 async def add(uow: UnitOfWork, person: NewPerson) -> PersonRow:
     """Add a person.
@@ -85,6 +96,17 @@ async def get(user_id: UUID, tenant_id: UUID) -> PersonRow | None:
     )
 
 
+async def get_in(user_id: UUID, tenant_id: UUID, places: Places) -> PersonRow | None:
+    """Return a live person of the tenant who learns or holds a role in `places`."""
+    return await query.fetch_one(
+        PersonRow,
+        f"SELECT {PERSON} FROM users WHERE tenant_id = $1 AND deleted_at IS NULL AND id = $5 {_BELONGS}",
+        tenant_id,
+        *places.arguments(),
+        user_id,
+    )
+
+
 async def find_email(email_normalised: str) -> PersonRow | None:
     """Return the live person with that address, in whatever tenant."""
     return await query.fetch_one(
@@ -95,20 +117,41 @@ async def find_email(email_normalised: str) -> PersonRow | None:
 
 
 async def search(
-    tenant_id: UUID, *, text: str | None, state: PersonState | None, before_id: UUID | None, limit: int
+    tenant_id: UUID,
+    places: Places,
+    *,
+    text: str | None,
+    state: PersonState | None,
+    before_id: UUID | None,
+    limit: int,
 ) -> list[PersonRow]:
-    """Return people whose name or address contains `text`, newest first; `before_id` continues a page."""
+    """Return people of `places` whose name or address contains `text`, newest first; `before_id` continues a page."""
     return await query.fetch(
         PersonRow,
         f"""SELECT {PERSON} FROM users
-            WHERE tenant_id = $1 AND deleted_at IS NULL AND ($3::text IS NULL OR state = $3)
-              AND ($2::text IS NULL OR position(lower($2) IN lower(display_name)) > 0
-                   OR position(lower($2) IN email_normalised) > 0)
-              AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $5""",
+            WHERE tenant_id = $1 AND deleted_at IS NULL AND ($6::text IS NULL OR state = $6)
+              AND ($5::text IS NULL OR position(lower($5) IN lower(display_name)) > 0
+                   OR position(lower($5) IN email_normalised) > 0)
+              {_BELONGS} AND ($7::uuid IS NULL OR id < $7) ORDER BY id DESC LIMIT $8""",
         tenant_id,
+        *places.arguments(),
         text,
         state,
         before_id,
+        limit,
+    )
+
+
+async def beginning_with(tenant_id: UUID, text: str, *, limit: int) -> list[PersonRow]:
+    """Return active people whose address, or a word of whose name, begins with `text`; whose address it is comes first."""
+    return await query.fetch(
+        PersonRow,
+        f"""SELECT {PERSON} FROM users
+            WHERE tenant_id = $1 AND deleted_at IS NULL AND state = 'active'
+              AND (starts_with(email_normalised, $2) OR position(' ' || $2 IN ' ' || lower(display_name)) > 0)
+            ORDER BY email_normalised <> $2, display_name, id LIMIT $3""",
+        tenant_id,
+        text,
         limit,
     )
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from db import query
+from db.repositories.places import Places
 from db.unit_of_work import UnitOfWork
 from ops.runtime.ids import CourseId, FacultyId, GrantId, RoleId, TenantId, UserId, new_id
 
@@ -155,9 +156,17 @@ async def permissions_of(user_id: UUID, tenant_id: UUID) -> list[str]:
     )
 
 
-async def grants_of(user_id: UUID, tenant_id: UUID) -> list[GrantRow]:
-    """Return a person's live grants, oldest first."""
-    return await query.fetch(GrantRow, f"{_GRANT} AND g.user_id = $2 ORDER BY g.id LIMIT 1000", tenant_id, user_id)
+async def grants_of(user_id: UUID, tenant_id: UUID, places: Places) -> list[GrantRow]:
+    """Return a person's live grants in `places`, oldest first."""
+    return await query.fetch(
+        GrantRow,
+        f"""{_GRANT} AND g.user_id = $2 AND ($3 OR g.course_id = ANY($5)
+               OR coalesce(g.faculty_id, (SELECT c.faculty_id FROM courses c WHERE c.id = g.course_id)) = ANY($4))
+           ORDER BY g.id LIMIT 1000""",
+        tenant_id,
+        user_id,
+        *places.arguments(),
+    )
 
 
 async def grant(grant_id: UUID, user_id: UUID, tenant_id: UUID) -> GrantRow | None:

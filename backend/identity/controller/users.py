@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_201_CREATED
 
 from backend.identity import links, people, rights
-from backend.identity.schemas import NewGrant, NewPersonInput, PersonChange, SignInLink
+from backend.identity.schemas import FoundPerson, NewGrant, NewPersonInput, PersonChange, SignInLink
 from backend.kit.http import CurrentSubject, PageCursor, PageLimit, QueryText, permission
 from backend.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, page_of
 from db.repositories.people import PersonRow
@@ -33,12 +33,17 @@ class UserController(Controller):
         cursor: PageCursor = None,
         limit: PageLimit = DEFAULT_LIMIT,
     ) -> Page[PersonRow]:
-        """People of the tenant, newest first."""
+        """People, newest first: of the tenant, or of the faculties and courses whose people one may read."""
         before = decode_cursor(cursor, ByPerson)
         rows = await people.list_people(
             subject, text=q or None, state=account_state, before_id=before.id if before else None, limit=limit + 1
         )
         return page_of(rows, limit, lambda row: ByPerson(row.id))
+
+    @get("/lookup", opt=permission("person.read"))
+    async def look_up_users(self, subject: CurrentSubject, q: QueryText = None) -> Page[FoundPerson]:
+        """At most 20 active people of the tenant whose address or a word of whose name begins with `q`, from 3 characters on."""
+        return Page(items=await people.find_people(subject, q or ""))
 
     @post(opt=permission("person.write", stores_answer=False), status_code=HTTP_201_CREATED)
     async def create_user(self, subject: CurrentSubject, data: JSONBody[NewPersonInput]) -> PersonRow:

@@ -6,6 +6,7 @@ import { showError } from "./forms.js";
 import { localiseTimes, t } from "./messages.js";
 
 const SUGGESTIONS = 8;
+const FINDS_FROM_CHARACTERS = 3;
 
 // A new person's page comes next: that is where rights and the sign-in link are.
 document.getElementById("new-person-form")?.addEventListener("lyceum:done", (event) => {
@@ -51,14 +52,13 @@ const addTeacher = document.getElementById("add-teacher");
 if (addTeacher) {
   const field = addTeacher.elements.email;
   const choices = document.getElementById("teacher-choices");
-  const people = async (text, limit = SUGGESTIONS) =>
-    (await api("GET", `/api/v1/users?${new URLSearchParams({ q: text, limit })}`)).items;
+  const people = async (text) => (await api("GET", `/api/v1/users/lookup?${new URLSearchParams({ q: text })}`)).items;
   let timer = 0;
   field.addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(async () => {
-      if (field.value.length < 2) return;
-      const found = await people(field.value);
+      if (field.value.length < FINDS_FROM_CHARACTERS) return;
+      const found = (await people(field.value)).slice(0, SUGGESTIONS);
       choices.replaceChildren(...found.map((person) => make("option", { value: person.email }, person.display_name)));
     }, 250);
   });
@@ -67,7 +67,7 @@ if (addTeacher) {
     addTeacher.querySelectorAll(".error").forEach((note) => note.remove());
     try {
       const wanted = field.value.trim().toLowerCase();
-      const person = (await people(wanted, 100)).find((found) => found.email.toLowerCase() === wanted);
+      const person = (await people(wanted)).find((found) => found.email.toLowerCase() === wanted);
       if (!person) return showError(addTeacher, Object.assign(new Error(t("client.nobody")), { status: 404 }));
       const { course, said } = addTeacher.dataset;
       await api("POST", `/api/v1/users/${person.id}/grants`, { role: addTeacher.elements.role.value, course_id: course });
