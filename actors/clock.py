@@ -12,6 +12,7 @@ from db.engine import open_database
 from db.errors import DatabaseError
 from db.session import LEADER_LOCK_CLASS, SessionLock
 from db.watch import watched_database
+from ops.runtime.exposition import exposed_metrics
 from ops.runtime.logging import configure_logging, get_logger
 from ops.runtime.objects import ObjectStore
 from ops.runtime.ready import announce_ready
@@ -32,7 +33,8 @@ def run_clock(settings: Settings) -> None:
     configure_logging("clock", settings.log_level)
     configure_telemetry("clock", settings)
     try:
-        asyncio.run(_run(settings))
+        with exposed_metrics(settings.metrics_address):
+            asyncio.run(_run(settings))
     finally:
         shutdown_telemetry()
 

@@ -23,6 +23,7 @@ from db.repositories import workers
 from db.session import WORKER_LOCK_CLASS, SessionLock
 from db.watch import watched_database
 from inference_gateway.contract import GatewayError
+from ops.runtime.exposition import exposed_metrics
 from ops.runtime.ids import new_id
 from ops.runtime.logging import configure_logging, get_logger
 from ops.runtime.ready import announce_ready
@@ -50,7 +51,8 @@ def run_worker(settings: Settings, queues: Sequence[str] = QUEUES, threads: int 
     configure_logging("worker", settings.log_level)
     configure_telemetry("worker", settings)
     try:
-        asyncio.run(_work(settings, list(queues), threads))
+        with exposed_metrics(settings.metrics_address):
+            asyncio.run(_work(settings, list(queues), threads))
     finally:
         shutdown_telemetry()
 

@@ -1,5 +1,6 @@
 """The programs and steps of one `lyceum up`, from its settings."""
 
+import dataclasses
 import os
 from collections.abc import Callable
 
@@ -7,7 +8,7 @@ from ops.local import demo, migrations, postgres, valkey
 from ops.local.addresses import complete, local_servers, postgres_server, valkey_server
 from ops.local.command import PACKAGES_FOLDER, lyceum_command, lyceum_environment, run_lyceum
 from ops.local.data_folder import DataFolder
-from ops.local.ports import free_port
+from ops.local.ports import LOOPBACK, free_port
 from ops.local.probes import ask
 from ops.local.program import Program, Step
 from ops.runtime.settings import Settings
@@ -93,10 +94,17 @@ class Plan:
         return self._own("api", probe="/health/ready", port=self.settings.port, after=("schema",))
 
     def _worker(self) -> Program:
-        return self._own("worker", after=("schema", *self._after("valkey")))
+        return self._silent("worker")
 
     def _clock(self) -> Program:
-        return self._own("clock", after=("schema", *self._after("valkey")))
+        return self._silent("clock")
+
+    def _silent(self, name: str) -> Program:
+        """A process that serves nothing but its metrics."""
+        port = self.ports[name]
+        program = self._own(name, port=port, after=("schema", *self._after("valkey")))
+        environment = {**program.environment, "LYCEUM_METRICS_ADDRESS": f"{LOOPBACK}:{port}"}
+        return dataclasses.replace(program, environment=environment)
 
     def _own(
         self, name: str, *, probe: str = "", port: int = 0, after: tuple[str, ...] = (), keeps_data: bool = False
@@ -131,9 +139,9 @@ class Plan:
 
 
 def _choose_ports(settings: Settings) -> dict[str, int]:
-    """Give each local server the first free port after the public one that no other has."""
+    """Give each local server, and the metrics of worker and clock, a free port after the public one."""
     ports: dict[str, int] = {}
-    for distance, name in enumerate(local_servers(settings), start=1):
+    for distance, name in enumerate((*local_servers(settings), "worker", "clock"), start=1):
         preferred = settings.port + distance
         ports[name] = free_port(preferred if preferred < 65536 else 0)
     return ports

@@ -7,12 +7,13 @@ A default that is made on the machine (data folder, development secrets, address
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 Environment = Literal["development", "staging", "production"]
 Source = Literal["default", "environment", "file"]
+PerMinute = Annotated[int, msgspec.Meta(ge=1)]
 
 SECRETS = frozenset(
     {
@@ -53,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8000
     public_url: str = ""
     trusted_proxies: str = ""
+    metrics_address: str = ""
     demo_password: str = ""
     signing_key: str = ""
     master_key: str = ""
@@ -63,6 +65,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     embedder: str = ""
     log_level: str = "info"
     max_upload_bytes: int = 64 * 1024 * 1024
+    rate_reads: PerMinute = 600
+    rate_writes: PerMinute = 120
+    rate_questions: PerMinute = 60
+    rate_sign_ins: PerMinute = 60
+    rate_links: PerMinute = 60
+    rate_refreshes: PerMinute = 3000
     database_url: str = ""
     database_direct_url: str = ""
     read_database_url: str = ""
@@ -91,8 +99,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.database_direct_url or self.database_url
 
 
-_OWN = ("env", "data_dir", "port", "public_url", "trusted_proxies", "demo_password", "signing_key", "master_key",
-        "service_key", "model", "model_sha256", "model_precision", "embedder", "log_level", "max_upload_bytes")  # fmt: skip
+_OWN = ("env", "data_dir", "port", "public_url", "trusted_proxies", "metrics_address", "demo_password", "signing_key", "master_key",
+        "service_key", "model", "model_sha256", "model_precision", "embedder", "log_level", "max_upload_bytes",
+        "rate_reads", "rate_writes", "rate_questions", "rate_sign_ins", "rate_links", "rate_refreshes")  # fmt: skip
 
 _MODELS = ("model", "embedder")
 """A folder's name or the id of a hub model; a folder is made absolute here, since other processes start elsewhere."""

@@ -78,6 +78,20 @@ def test_status_shows_every_process_with_memory(stack: Stack) -> None:
     assert str(stack.port) in rows["api"]
 
 
+def test_each_process_of_ours_shows_its_metrics_on_this_machine(stack: Stack) -> None:
+    ports = {process.name: process.port for process in stack.running.processes}
+    expected = {
+        "api": "lyceum_http_requests_total",
+        "gateway": "lyceum_gateway",
+        "worker": "lyceum_jobs_total",
+        "clock": "",
+    }
+    for name, metric in expected.items():
+        text = httpx.get(f"http://127.0.0.1:{ports[name]}/metrics", timeout=10).raise_for_status().text
+        assert "process_resident_memory_bytes" in text, name
+        assert metric in text, name
+
+
 def test_secrets_and_passwords_stay_out_of_command_lines_and_logs(stack: Stack) -> None:
     secrets = [path.read_text() for path in (stack.data_dir / "secrets").iterdir()]
     assert len(secrets) >= len(SECRETS) / 2
