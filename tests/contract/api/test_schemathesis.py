@@ -10,7 +10,7 @@ from tests.contract.api.seeds import ROLES
 from tests.contract.api.site import Site
 from tests.contract.api.test_access import table
 
-EXAMPLES = 16
+EXAMPLES = 10
 AT_THE_DOOR = 2
 REACHED = 0.9
 
