@@ -47,7 +47,7 @@ async def open_resources(settings: Settings, state: "State", limits: RateLimits 
         state.cache = Cache(state.redis, "lyceum")
         identity = open_identity(settings, state.redis)
         stack.callback(close_identity)
-        state.gate = RequestGate(state.redis, limits, identity.cache.renew_generation)
+        state.gate = RequestGate(state.redis, limits or RateLimits.of(settings), identity.cache.renew_generation)
         state.objects = ObjectStore.from_url(settings.object_store_url)
         state.vectors = open_vector_store(settings.qdrant_url, settings.qdrant_api_key, timeout_seconds=SEARCH_SECONDS)
         stack.push_async_callback(state.vectors.close)

@@ -15,7 +15,7 @@ from backend.kit.subject import Subject
 from ops.runtime.settings import Settings
 from tests import campus
 
-NO_LIMITS = RateLimits(reads=100_000, writes=100_000, questions=100_000, sign_ins=100_000)
+NO_LIMITS = RateLimits(**dict.fromkeys(RateLimits.__struct_fields__, 100_000))
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ async def running(
     database_url: str,
     redis_url: str,
     *,
-    limits: RateLimits = NO_LIMITS,
+    limits: RateLimits | None = NO_LIMITS,
     controllers: list[Any] | None = None,
     **others: Any,
 ) -> AsyncIterator[Api]:

@@ -15,8 +15,9 @@ from typing import Final, Literal
 import msgspec
 
 from ops.runtime.redis import Redis, RedisError, ServerScript
+from ops.runtime.settings import Settings
 
-RequestClass = Literal["reads", "writes", "questions", "sign_ins"]
+RequestClass = Literal["reads", "writes", "questions", "sign_ins", "links", "refreshes"]
 PERIOD_SECONDS = 60
 LOCAL_SHARE = 0.5
 LOCAL_BUCKETS = 20_000
@@ -47,12 +48,22 @@ return answer
 
 
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests per minute; the first three per person, the last per address."""
+    """Requests per minute; the first three per person, the others per address.
+
+    A client refreshes once in ten minutes, and a campus may have one address: 3000 serve 30,000 clients there.
+    """
 
     reads: int = 600
     writes: int = 120
     questions: int = 60
     sign_ins: int = 60
+    links: int = 60
+    refreshes: int = 3000
+
+    @classmethod
+    def of(cls, settings: Settings) -> "RateLimits":
+        """Return what `LYCEUM_RATE_READS` and its like say."""
+        return cls(**{name: getattr(settings, f"rate_{name}") for name in cls.__struct_fields__})
 
 
 class Admission(msgspec.Struct, frozen=True):

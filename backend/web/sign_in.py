@@ -21,6 +21,7 @@ from backend.web.rendering import PageRequest, reader_locale, remember_locale, r
 
 START: Final = "/courses"
 SIGN_IN: Final = public(request_class="sign_ins")
+LINK: Final = public(request_class="links")
 
 
 @get("/", opt=public())
@@ -66,7 +67,7 @@ async def link_page(request: PageRequest) -> Response[Any]:
     return render(request, "sign_in_link.html", token="", failure="", weak="")
 
 
-@post("/sign-in/link", opt=SIGN_IN, status_code=303)
+@post("/sign-in/link", opt=LINK, status_code=303)
 async def sign_in_by_link(request: PageRequest) -> Response[Any]:
     """Sign in with a one-time link and, if given, a new password."""
     fields = await _fields(request, "token", "new_password")

@@ -13,6 +13,8 @@ from backend.kit.http import CurrentSubject, public, signed_in
 from db.repositories.people import PersonRow
 
 SIGN_IN = public(request_class="sign_ins")
+LINK = public(request_class="links")
+REFRESH = public(request_class="refreshes")
 
 
 def origin_of(request: Request[Any, Any, Any]) -> Origin:
@@ -37,13 +39,13 @@ class AuthController(Controller):
         opened = await service.sign_in(data.email, data.password, origin_of(request))
         return opened.tokens()
 
-    @post("/link", opt=SIGN_IN, status_code=HTTP_200_OK)
+    @post("/link", opt=LINK, status_code=HTTP_200_OK)
     async def link(self, request: Request[Any, Any, Any], data: JSONBody[LinkSignIn]) -> TokenPair:
         """Sign in with a one-time link, and set a new password if one is given."""
         opened = await service.sign_in_by_link(data, origin_of(request))
         return opened.tokens()
 
-    @post("/refresh", opt=SIGN_IN, status_code=HTTP_200_OK)
+    @post("/refresh", opt=REFRESH, status_code=HTTP_200_OK)
     async def refresh(self, data: JSONBody[Refresh]) -> TokenPair:
         """Exchange a refresh token for its successor and a fresh access token."""
         opened = await sessions.refresh(data.refresh_token)
