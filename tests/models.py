@@ -40,7 +40,7 @@ def save_small_model(folder: Path, config: Any) -> Path:
     return _save(folder, config)
 
 
-def save_parrot(folder: Path, answer: str, *, steps: int = 150) -> Path:
+def save_parrot(folder: Path, answer: str, *, steps: int = 100) -> Path:
     """Write a model that was trained to say `answer` to everything: its window is so short that it sees little else."""
     tokenizer = small_tokenizer()
     config = MistralConfig(
@@ -48,12 +48,13 @@ def save_parrot(folder: Path, answer: str, *, steps: int = 150) -> Path:
     )
     _set_tokens(config, tokenizer)
     torch.manual_seed(0)
+    torch.set_num_threads(1)
     model = AutoModelForCausalLM.from_config(config)
     said = tokenizer(f"<|assistant|>{answer}</s>")["input_ids"]
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(steps):
-        before = torch.randint(3, len(tokenizer), (8, 16))
-        ids = torch.cat([before, torch.tensor(said).expand(8, -1)], dim=1)
+        before = torch.randint(3, len(tokenizer), (4, 8))
+        ids = torch.cat([before, torch.tensor(said).expand(4, -1)], dim=1)
         labels = ids.clone()
         labels[:, : before.shape[1] + 1] = -100
         model(input_ids=ids, labels=labels).loss.backward()

@@ -1,6 +1,7 @@
 """Stops, seeds, leaving, overload, exhaustion and failure."""
 
 import asyncio
+import threading
 import time
 from contextlib import aclosing
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference_gateway.contract import ChatDelta
+from inference_gateway.contract import ChatDelta, ChatRequest
 from inference_gateway.engines.generation.engine import GenerationEngine
 from inference_gateway.engines.generation.model import LanguageModel
 from inference_gateway.errors import GatewayOverloaded, GenerationUnavailable, RequestRefused, UpstreamBroken
@@ -24,18 +25,29 @@ class Gate:
 
     def __init__(self, model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds = 0.0
+        self.opened = threading.Event()
+        self.opened.set()
         self.rows: list[int] = []
         self.fail = lambda rows, columns: None
         self._forward = model.forward
         monkeypatch.setattr(model, "forward", self)
 
     def __call__(self, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: Any) -> Tensor:
+        self.opened.wait(timeout=20)
         rows, columns = ids.shape
         self.rows.append(rows)
         time.sleep(self.seconds)
         if (error := self.fail(rows, columns)) is not None:
             raise error
         return self._forward(ids, positions, mask, cache)
+
+    async def together(self, engine: GenerationEngine, asked: list[ChatRequest]) -> list[str]:
+        """Return the answers to requests that all wait before the first is read."""
+        self.opened.clear()
+        answers = [asyncio.create_task(answer_of(engine, request)) for request in asked]
+        await until(lambda: len(engine._waiting._inside) == len(asked), 20)
+        self.opened.set()
+        return await asyncio.gather(*answers)
 
 
 @pytest.fixture
@@ -93,6 +105,28 @@ async def test_arabic_and_emoji_arrive_in_whole_characters(
     assert len([delta for delta in deltas if delta.text]) == len(text)
 
 
+async def test_who_generates_does_not_wait_for_a_long_prompt(
+    make_engine: MakeEngine, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+    forward = model.forward
+
+    def seen(ids: Tensor, *others: Any) -> Tensor:
+        shapes.append(tuple(ids.shape))
+        return forward(ids, *others)
+
+    monkeypatch.setattr(model, "forward", seen)
+    engine = make_engine(tokens_read=16)
+    async with aclosing(engine.stream(LONG)) as running:
+        await anext(running)
+        shapes.clear()
+        await ask(engine, request_of("margin " * 160, max_tokens=1))
+
+    reads = [i for i, (_, columns) in enumerate(shapes) if columns == 16]
+    assert len(reads) > 5
+    assert all(shapes[i + 1] == (1, 1) for i in reads[:-1])
+
+
 async def test_who_leaves_gives_the_place_up_at_the_next_step(make_engine: MakeEngine, gate: Gate) -> None:
     engine = make_engine(sequences=1)
     gate.seconds = 0.02
@@ -102,7 +136,7 @@ async def test_who_leaves_gives_the_place_up_at_the_next_step(make_engine: MakeE
 
     await ask(engine, request_of("Hello", max_tokens=1))
 
-    assert time.monotonic() - left_at < 0.2
+    assert time.monotonic() - left_at < 2.0
     await until(lambda: not engine._batch.sequences)
 
 
@@ -151,9 +185,9 @@ async def test_when_memory_runs_out_the_batch_is_halved_and_nobody_notices(make_
     gate.fail = lambda rows, columns: torch.OutOfMemoryError("CUDA out of memory") if rows > 3 else None
     asked = [request_of(text, max_tokens=30 + i) for i, text in enumerate(TEXTS)]
 
-    answers = await asyncio.gather(*(answer_of(engine, one, 0.01 * i) for i, one in enumerate(asked)))
+    answers = await gate.together(engine, asked)
 
-    assert 4 in gate.rows
+    assert max(gate.rows) > 3
     assert answers == [plain_answer(engine.model, text, 30 + i) for i, text in enumerate(TEXTS)]
     assert engine._places < 4
 
@@ -164,8 +198,9 @@ async def test_a_seed_holds_through_a_retry(make_engine: MakeEngine, gate: Gate)
     alone = await answer_of(engine, drawn)
     gate.fail = lambda rows, columns: torch.OutOfMemoryError() if rows > 1 else None
 
-    answers = await asyncio.gather(*(answer_of(engine, drawn, 0.01 * i) for i in range(3)))
+    answers = await gate.together(engine, [drawn] * 3)
 
+    assert max(gate.rows) > 1
     assert answers == [alone] * 3
 
 
@@ -186,7 +221,7 @@ async def test_the_batch_grows_again_after_a_while(
     engine = make_engine(sequences=8)
     engine._places = 1
 
-    await asyncio.gather(*(ask(engine, request_of("Go", max_tokens=12)) for _ in range(8)))
+    await gate.together(engine, [request_of("Tell a long story.", max_tokens=12)] * 8)
 
     assert engine._places == 8
     assert max(gate.rows) >= 4
@@ -217,7 +252,7 @@ async def test_numbers_that_are_not_finite_end_their_own_sequence_only(
 
     monkeypatch.setattr(engine.model, "forward", poisoned)
     first, second = await asyncio.gather(
-        ask(engine, request_of("Hello", max_tokens=200)),
+        ask(engine, LONG),
         answer_of(engine, request_of(TEXTS[1], max_tokens=40)),
         return_exceptions=True,
     )
