@@ -1,6 +1,7 @@
 """What a person may read of academics: what they may not read does not exist for them."""
 
 from backend.academics.errors import CourseNotFound, FacultyNotFound, SemesterNotFound
+from backend.kit import places
 from backend.kit.subject import CourseRef, Subject
 from db.repositories import academics, courses
 from db.repositories.academics import FacultyRow, SemesterRow
@@ -9,10 +10,19 @@ from db.repositories.places import Places
 from ops.runtime.ids import CourseId, FacultyId, SemesterId
 
 
-def places_for(subject: Subject, permission: str = "course.read") -> Places:
-    """Return where the person holds `permission`, as a query takes it."""
-    faculty_ids, course_ids = subject.places(permission)
-    return Places(everywhere=subject.tenant_wide(permission), faculty_ids=faculty_ids, course_ids=course_ids)
+def places_for(subject: Subject) -> Places:
+    """Return where the person may read courses."""
+    return places.places_for(subject, "course.read")
+
+
+def places_to_restore(subject: Subject, permission: str) -> Places:
+    """Return where the person holds the permission to delete, and so to restore.
+
+    Raises:
+        PermissionMissing: nowhere.
+    """
+    subject.require_somewhere(permission)
+    return places.places_for(subject, permission)
 
 
 def course_ref(course: CourseRow) -> CourseRef:

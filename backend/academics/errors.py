@@ -73,6 +73,16 @@ class StillInUse(Conflict):
         super().__init__(f"{courses} courses belong to it.")
 
 
+class ParentDeleted(Conflict):
+    """What it belongs to was deleted; restore that first."""
+
+    type = "parent-deleted"
+    title = "Deleted with what it belongs to"
+
+    def __init__(self, parent: str) -> None:
+        super().__init__(f"Its {parent} was deleted; restore that first.")
+
+
 class AlreadyEnrolled(Conflict):
     """The person is enrolled in this course."""
 

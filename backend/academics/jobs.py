@@ -1,5 +1,6 @@
-"""The job by which academics tells documents that a course has moved."""
+"""The jobs by which academics tells documents that a course has moved or is back."""
 
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -18,6 +19,13 @@ class CourseMovedArgs(msgspec.Struct, frozen=True, kw_only=True):
     course_id: CourseId
 
 
+class CourseRestoredArgs(msgspec.Struct, frozen=True, kw_only=True):
+    """The course that is back, and since when it had been away."""
+
+    course_id: CourseId
+    deleted_at: datetime
+
+
 COURSE_MOVED: Final = JobKind(
     name="academics.course_moved",
     args=CourseMovedArgs,
@@ -29,4 +37,17 @@ COURSE_MOVED: Final = JobKind(
     concurrency_per_tenant=2,
     cancellable=False,
     dedupe_key=lambda _: None,  # one that runs may have read the row before this move
+)
+
+COURSE_RESTORED: Final = JobKind(
+    name="academics.course_restored",
+    args=CourseRestoredArgs,
+    queue="default",
+    priority=10,
+    retry=RetrySchedule((1.0, 5.0, 30.0, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, HOUR, HOUR, HOUR)),
+    time_limit_seconds=HOUR,
+    max_age_seconds=7 * DAY,
+    concurrency_per_tenant=2,
+    cancellable=False,
+    dedupe_key=lambda _: None,  # each time away has its own losses
 )

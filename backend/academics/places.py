@@ -2,7 +2,7 @@
 
 from msgspec import UNSET
 
-from backend.academics.access import places_for, readable_faculty, readable_semester
+from backend.academics.access import places_for, places_to_restore, readable_faculty, readable_semester
 from backend.academics.errors import CodeTaken, FacultyNotFound, PlacementRefused, SemesterNotFound, StillInUse
 from backend.academics.schemas import FacultyChange, NewFaculty, NewSemester, SemesterChange
 from backend.kit.subject import Subject
@@ -14,9 +14,12 @@ from db.unit_of_work import unit_of_work
 from ops.runtime.ids import FacultyId, SemesterId
 
 
-async def list_faculties(subject: Subject, *, after_id: FacultyId | None = None, limit: int) -> list[FacultyRow]:
-    """Return the faculties that are the person's and those whose courses they may read, by id."""
-    return await rows.faculties(subject.tenant_id, places_for(subject), after_id=after_id, limit=limit)
+async def list_faculties(
+    subject: Subject, *, deleted: bool = False, after_id: FacultyId | None = None, limit: int
+) -> list[FacultyRow]:
+    """Return the faculties that are the person's and those whose courses they may read, or may restore, by id."""
+    places = places_to_restore(subject, "faculty.write") if deleted else places_for(subject)
+    return await rows.faculties(subject.tenant_id, places, deleted=deleted, after_id=after_id, limit=limit)
 
 
 async def create_faculty(subject: Subject, new: NewFaculty) -> FacultyRow:
@@ -74,11 +77,17 @@ async def delete_faculty(subject: Subject, faculty_id: FacultyId) -> None:
 
 
 async def list_semesters(
-    subject: Subject, *, faculty_id: FacultyId | None = None, after_id: SemesterId | None = None, limit: int
+    subject: Subject,
+    *,
+    deleted: bool = False,
+    faculty_id: FacultyId | None = None,
+    after_id: SemesterId | None = None,
+    limit: int,
 ) -> list[SemesterRow]:
-    """Return the semesters of the person's faculties and those of courses they may read, by id."""
+    """Return the semesters of the person's faculties and those of courses they may read, or may restore, by id."""
+    places = places_to_restore(subject, "semester.write") if deleted else places_for(subject)
     return await rows.semesters(
-        subject.tenant_id, places_for(subject), faculty_id=faculty_id, after_id=after_id, limit=limit
+        subject.tenant_id, places, deleted=deleted, faculty_id=faculty_id, after_id=after_id, limit=limit
     )
 
 

@@ -6,6 +6,7 @@ from backend.academics.access import (
     checked_course,
     course_ref,
     places_for,
+    places_to_restore,
     readable_course,
     readable_faculty,
     readable_semester,
@@ -66,16 +67,24 @@ async def list_courses(
     semester_id: SemesterId | None = None,
     text: str | None = None,
     teaching: bool = False,
+    deleted: bool = False,
     after_id: CourseId | None = None,
     limit: int,
 ) -> list[CourseRow]:
-    """Return the courses the person may read, by id; `teaching`: those they teach by a grant on the course itself."""
-    places = places_for(subject)
-    if teaching:
+    """Return the courses the person may read, by id; `teaching`: those they teach by a grant on the course itself.
+
+    With `deleted`, those they may restore.
+
+    Raises:
+        PermissionMissing: there is no place where they could restore any.
+    """
+    places = places_to_restore(subject, "course.write") if deleted else places_for(subject)
+    if teaching and not deleted:
         places = Places(everywhere=False, faculty_ids=(), course_ids=_taught(subject))
     return await rows.courses(
         subject.tenant_id,
         places,
+        deleted=deleted,
         faculty_id=faculty_id,
         semester_id=semester_id,
         text=text,

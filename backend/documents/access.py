@@ -50,6 +50,20 @@ async def open_document(subject: Subject, document_id: UUID, permission: str = R
     return Opened(row=row, writable=writable)
 
 
+async def open_deleted(subject: Subject, document_id: UUID, *, lock: bool = False) -> DocumentRow | None:
+    """Return a deleted document that the subject may restore; None when there is none.
+
+    Raises:
+        PermissionMissing: documents of its course may be read, not changed.
+    """
+    row = await documents.get_deleted(document_id, subject.tenant_id, lock=lock)
+    course = CourseRef(CourseId(row.course_id), FacultyId(row.faculty_id)) if row else None
+    if row is None or not subject.can(READ, course):
+        return None
+    subject.require(WRITE, course)
+    return row
+
+
 async def open_version(subject: Subject, document_id: UUID, number: int | None) -> tuple[Opened, VersionRow]:
     """Return a version to read: the one that is served unless `number` says another.
 

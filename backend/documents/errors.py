@@ -46,6 +46,16 @@ class SameFileElsewhere(Conflict):
         super().__init__(f"The same file is document {document_id} of this course.")
 
 
+class RemovalRunning(Conflict):
+    """Jobs of the document have not ended since it was deleted; try again in a moment."""
+
+    type = "removal-running"
+    title = "Removal is running"
+
+    def __init__(self) -> None:
+        super().__init__("The document is still being removed. Try again in a moment.", retry_after_seconds=5)
+
+
 class IngestionRunning(Conflict):
     """The document is being read at the moment; wait until it is ready or failed."""
 

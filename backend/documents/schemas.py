@@ -74,8 +74,11 @@ class VersionView(msgspec.Struct, frozen=True, kw_only=True):
     ready_at: datetime | None
 
 
-class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
-    """A document: state, failure and progress are those of its latest version; readers see `serving_version`."""
+class DocumentView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A document: state, failure and progress are those of its latest version; readers see `serving_version`.
+
+    Only a deleted one has a purge date.
+    """
 
     id: DocumentId
     course_id: CourseId
@@ -95,6 +98,7 @@ class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
     versions: list[VersionView]
     created_at: datetime
     updated_at: datetime
+    purge_after: datetime | None = None
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):

@@ -143,18 +143,27 @@ async def reingest(subject: Subject, document_id: UUID) -> Accepted:
         return await _accept_version(uow, subject, course, DocumentId(document_id), again)
 
 
-async def list_documents(subject: Subject, course_id: UUID, *, cursor: str | None, limit: int) -> Page[DocumentView]:
+async def list_documents(
+    subject: Subject, course_id: UUID, *, deleted: bool = False, cursor: str | None, limit: int
+) -> Page[DocumentView]:
     """Return the course's documents, newest first; those without a readable version only to who may change them.
 
+    With `deleted` they are those that can be restored.
+
     Raises:
-        DocumentNotFound: there is no such course for this subject.
+        CourseNotFound, PermissionMissing: see `open_course`.
         ValidationFailed: the cursor is not of this list.
     """
-    course = await open_course(subject, course_id, READ)
+    course = await open_course(subject, course_id, WRITE if deleted else READ)
     writable = subject.can(WRITE, course)
     after = decode_cursor(cursor, _After)
     rows = await documents.page(
-        course_id, subject.tenant_id, only_served=not writable, before_id=after.id if after else None, limit=limit + 1
+        course_id,
+        subject.tenant_id,
+        only_served=not writable,
+        deleted=deleted,
+        before_id=after.id if after else None,
+        limit=limit + 1,
     )
     page = page_of(rows, limit, lambda row: _After(row.id))
     versions: dict[UUID, list[VersionRow]] = {}

@@ -35,6 +35,7 @@ def document_view(row: DocumentRow, versions: list[VersionRow], *, all_versions:
         versions=views,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        purge_after=row.purge_after,
     )
 
 

@@ -6,23 +6,24 @@ from uuid import UUID
 import msgspec
 
 from db import query
-from db.repositories.places import HIDE, Places, lock, made
+from db.repositories.places import HIDE, SHOW, Places, listed, lock, made
 from db.unit_of_work import UnitOfWork
 from ops.runtime.ids import FacultyId, SemesterId, new_id
 
 
-class FacultyRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A faculty, as the API gives it."""
+class FacultyRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A faculty, as the API gives it; only a deleted one has a purge date."""
 
     id: FacultyId
     name: str
     code: str
     created_at: datetime
     updated_at: datetime
+    purge_after: datetime | None = None
 
 
-class SemesterRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A semester, as the API gives it."""
+class SemesterRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A semester, as the API gives it; only a deleted one has a purge date."""
 
     id: SemesterId
     faculty_id: FacultyId
@@ -32,6 +33,7 @@ class SemesterRow(msgspec.Struct, frozen=True, kw_only=True):
     ends_on: date
     created_at: datetime
     updated_at: datetime
+    purge_after: datetime | None = None
 
 
 FACULTY = ", ".join(FacultyRow.__struct_fields__)
@@ -60,13 +62,30 @@ async def hold_faculty(uow: UnitOfWork, faculty_id: UUID, tenant_id: UUID, *, to
     )
 
 
+async def hold_deleted_faculty(uow: UnitOfWork, faculty_id: UUID, tenant_id: UUID) -> FacultyRow | None:
+    """Return a faculty that can be restored; nobody else restores or purges it until the transaction ends."""
+    del uow
+    return await query.fetch_one(
+        FacultyRow,
+        f"SELECT {FACULTY} FROM faculties WHERE id = $1 AND tenant_id = $2 AND {listed(True)} {lock(True)}",
+        faculty_id,
+        tenant_id,
+    )
+
+
 async def faculties(
-    tenant_id: UUID, places: Places, *, only_id: UUID | None = None, after_id: UUID | None, limit: int
+    tenant_id: UUID,
+    places: Places,
+    *,
+    deleted: bool = False,
+    only_id: UUID | None = None,
+    after_id: UUID | None,
+    limit: int,
 ) -> list[FacultyRow]:
-    """Return the faculties of `places` and of its courses, by id."""
+    """Return the faculties of `places` and of its courses, by id; with `deleted` those that can be restored."""
     return await query.fetch(
         FacultyRow,
-        f"""SELECT {FACULTY} FROM faculties f WHERE tenant_id = $1 AND deleted_at IS NULL AND ($2 OR id = ANY($3)
+        f"""SELECT {FACULTY} FROM faculties f WHERE tenant_id = $1 AND {listed(deleted)} AND ($2 OR id = ANY($3)
               OR EXISTS (SELECT FROM courses c WHERE c.faculty_id = f.id AND c.id = ANY($4) AND c.deleted_at IS NULL))
             AND ($5::uuid IS NULL OR id > $5) AND ($6::uuid IS NULL OR id = $6) ORDER BY id LIMIT $7""",
         tenant_id,
@@ -119,6 +138,19 @@ async def delete_faculty(uow: UnitOfWork, faculty_id: UUID) -> None:
     await query.execute(f"UPDATE faculties SET {HIDE} WHERE id = $1", faculty_id)
 
 
+async def restore_faculty(uow: UnitOfWork, faculty_id: UUID) -> FacultyRow:
+    """Show a deleted faculty that is held, and the semesters its deletion hid; raises as `add_faculty`."""
+    del uow
+    await query.execute(
+        f"""UPDATE semesters s SET {SHOW} WHERE faculty_id = $1
+              AND deleted_at = (SELECT f.deleted_at FROM faculties f WHERE f.id = s.faculty_id)""",
+        faculty_id,
+    )
+    return made(
+        await query.fetch_one(FacultyRow, f"UPDATE faculties SET {SHOW} WHERE id = $1 RETURNING {FACULTY}", faculty_id)
+    )
+
+
 async def semester(semester_id: UUID, tenant_id: UUID) -> SemesterRow | None:
     """Return a live semester."""
     return await query.fetch_one(
@@ -141,19 +173,31 @@ async def hold_semester(uow: UnitOfWork, semester_id: UUID, tenant_id: UUID, *, 
     )
 
 
+async def hold_deleted_semester(uow: UnitOfWork, semester_id: UUID, tenant_id: UUID) -> SemesterRow | None:
+    """As `hold_deleted_faculty`."""
+    del uow
+    return await query.fetch_one(
+        SemesterRow,
+        f"SELECT {SEMESTER} FROM semesters WHERE id = $1 AND tenant_id = $2 AND {listed(True)} {lock(True)}",
+        semester_id,
+        tenant_id,
+    )
+
+
 async def semesters(
     tenant_id: UUID,
     places: Places,
     *,
+    deleted: bool = False,
     only_id: UUID | None = None,
     faculty_id: UUID | None,
     after_id: UUID | None,
     limit: int,
 ) -> list[SemesterRow]:
-    """Return the semesters of the faculties of `places` and those of its courses, by id."""
+    """Return the semesters of the faculties of `places` and those of its courses, by id; `deleted` as in `faculties`."""
     return await query.fetch(
         SemesterRow,
-        f"""SELECT {SEMESTER} FROM semesters s WHERE tenant_id = $1 AND deleted_at IS NULL AND ($2 OR faculty_id = ANY($3)
+        f"""SELECT {SEMESTER} FROM semesters s WHERE tenant_id = $1 AND {listed(deleted)} AND ($2 OR faculty_id = ANY($3)
               OR EXISTS (SELECT FROM courses c WHERE c.semester_id = s.id AND c.id = ANY($4) AND c.deleted_at IS NULL))
             AND ($5::uuid IS NULL OR faculty_id = $5) AND ($6::uuid IS NULL OR id > $6) AND ($7::uuid IS NULL OR id = $7)
             ORDER BY id LIMIT $8""",
@@ -221,3 +265,13 @@ async def delete_semester(uow: UnitOfWork, semester_id: UUID) -> None:
     """Hide a semester that is held."""
     del uow
     await query.execute(f"UPDATE semesters SET {HIDE} WHERE id = $1", semester_id)
+
+
+async def restore_semester(uow: UnitOfWork, semester_id: UUID) -> SemesterRow:
+    """Show a deleted semester that is held; raises as `add_semester`."""
+    del uow
+    return made(
+        await query.fetch_one(
+            SemesterRow, f"UPDATE semesters SET {SHOW} WHERE id = $1 RETURNING {SEMESTER}", semester_id
+        )
+    )

@@ -6,13 +6,13 @@ from uuid import UUID
 import msgspec
 
 from db import query
-from db.repositories.places import HIDE, Places, lock, made
+from db.repositories.places import HIDE, SHOW, Places, listed, lock, made
 from db.unit_of_work import UnitOfWork
 from ops.runtime.ids import CourseId, FacultyId, SemesterId, TenantId, new_id
 
 
-class CourseRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A course, as the API gives it."""
+class CourseRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A course, as the API gives it; only a deleted one has a purge date."""
 
     id: CourseId
     faculty_id: FacultyId
@@ -22,6 +22,7 @@ class CourseRow(msgspec.Struct, frozen=True, kw_only=True):
     document_set_version: int
     created_at: datetime
     updated_at: datetime
+    purge_after: datetime | None = None
 
 
 class ReadableCourse(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +102,17 @@ async def hold_course(uow: UnitOfWork, course_id: UUID, tenant_id: UUID, *, to_c
     )
 
 
+async def hold_deleted_course(uow: UnitOfWork, course_id: UUID, tenant_id: UUID) -> CourseRow | None:
+    """Return a course that can be restored; nobody else restores or purges it until the transaction ends."""
+    del uow
+    return await query.fetch_one(
+        CourseRow,
+        f"SELECT {COURSE} FROM courses WHERE id = $1 AND tenant_id = $2 AND {listed(True)} {lock(True)}",
+        course_id,
+        tenant_id,
+    )
+
+
 async def faculty_of_course(course_id: UUID, tenant_id: UUID, *, with_deleted: bool = False) -> FacultyId | None:
     """Return which faculty owns a course."""
     owner: FacultyId | None = await query.fetch_value(
@@ -114,31 +126,32 @@ async def faculty_of_course(course_id: UUID, tenant_id: UUID, *, with_deleted: b
 
 _COURSES = f"""
 SELECT {COURSE} FROM courses
-WHERE tenant_id = $1 AND deleted_at IS NULL {{placed}}
+WHERE tenant_id = $1 AND {{state}} {{placed}}
   AND ($5::uuid IS NULL OR faculty_id = $5) AND ($6::uuid IS NULL OR semester_id = $6)
   AND ($7::text IS NULL OR position(lower($7) IN lower(title)) > 0 OR position(lower($7) IN lower(code)) > 0)
   AND ($8::uuid IS NULL OR id > $8)
 ORDER BY id LIMIT $9
 """
 # Two statements, because one with `$2 OR …` would walk the whole tenant for somebody with three courses.
-_ALL_COURSES = _COURSES.format(placed="AND $2 AND $3::uuid[] IS NOT NULL AND $4::uuid[] IS NOT NULL")
-_PLACED_COURSES = _COURSES.format(placed="AND NOT $2 AND (faculty_id = ANY($3) OR id = ANY($4))")
+_EVERYWHERE = "AND $2 AND $3::uuid[] IS NOT NULL AND $4::uuid[] IS NOT NULL"
+_PLACED = "AND NOT $2 AND (faculty_id = ANY($3) OR id = ANY($4))"
 
 
 async def courses(
     tenant_id: UUID,
     places: Places,
     *,
+    deleted: bool = False,
     faculty_id: UUID | None,
     semester_id: UUID | None,
     text: str | None,
     after_id: UUID | None,
     limit: int,
 ) -> list[CourseRow]:
-    """Return the courses of `places`, by id."""
+    """Return the courses of `places`, by id; with `deleted` those that can be restored."""
     return await query.fetch(
         CourseRow,
-        _ALL_COURSES if places.everywhere else _PLACED_COURSES,
+        _COURSES.format(state=listed(deleted), placed=_EVERYWHERE if places.everywhere else _PLACED),
         tenant_id,
         *places.arguments(),
         faculty_id,
@@ -207,4 +220,24 @@ async def delete_course(uow: UnitOfWork, course_id: UUID) -> None:
     del uow
     await query.execute(
         f"UPDATE courses SET {HIDE}, document_set_version = document_set_version + 1 WHERE id = $1", course_id
+    )
+
+
+async def deletion_time(uow: UnitOfWork, course_id: UUID) -> datetime:
+    """Return when a deleted course that is held was deleted."""
+    del uow
+    moment: datetime = await query.fetch_value("SELECT deleted_at FROM courses WHERE id = $1", course_id)
+    return moment
+
+
+async def restore_course(uow: UnitOfWork, course_id: UUID) -> CourseRow:
+    """Show a deleted course that is held, with a new document set; raises as `add_course`."""
+    del uow
+    return made(
+        await query.fetch_one(
+            CourseRow,
+            f"""UPDATE courses SET {SHOW}, document_set_version = document_set_version + 1 WHERE id = $1
+                RETURNING {COURSE}""",
+            course_id,
+        )
     )

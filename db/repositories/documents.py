@@ -13,7 +13,7 @@ PURGE_DAYS = 30
 
 
 class DocumentRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A live document and where it belongs now."""
+    """A document and where it belongs now; only a deleted one has a purge date."""
 
     id: UUID
     tenant_id: UUID
@@ -25,6 +25,7 @@ class DocumentRow(msgspec.Struct, frozen=True, kw_only=True):
     created_by: UUID | None
     created_at: datetime
     updated_at: datetime
+    purge_after: datetime | None
 
 
 class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,9 +79,10 @@ class DeletedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _DOCUMENT = """d.id, d.tenant_id, d.course_id, c.faculty_id, d.title, d.serving_version, d.latest_version, d.created_by,
-               d.created_at, d.updated_at"""
+               d.created_at, d.updated_at, d.purge_after"""
 _LIVE = "FROM documents d JOIN courses c ON c.id = d.course_id AND c.deleted_at IS NULL"
 _VERSION = ", ".join(VersionRow.__struct_fields__)
+_RESTORABLE = "d.deleted_at IS NOT NULL AND d.purge_after > now()"
 # A purged document is deleted and has no purge date.
 _DUE = """FROM documents d JOIN courses c ON c.id = d.course_id
           WHERE (d.purge_after <= now() OR c.purge_after <= now() AND (d.deleted_at IS NULL OR d.purge_after IS NOT NULL))"""
@@ -97,6 +99,17 @@ async def get(document_id: UUID, tenant_id: UUID, *, lock: bool = False) -> Docu
     )
 
 
+async def get_deleted(document_id: UUID, tenant_id: UUID, *, lock: bool = False) -> DocumentRow | None:
+    """Return a deleted document of the tenant that can be restored, whether or not its course lives."""
+    return await query.fetch_one(
+        DocumentRow,
+        f"""SELECT {_DOCUMENT} FROM documents d JOIN courses c ON c.id = d.course_id
+            WHERE d.id = $1 AND d.tenant_id = $2 AND {_RESTORABLE} {"FOR UPDATE OF d" if lock else ""}""",
+        document_id,
+        tenant_id,
+    )
+
+
 async def many(document_ids: list[UUID], tenant_id: UUID) -> list[DocumentRow]:
     """Return those that are live, in no order."""
     return await query.fetch(
@@ -108,12 +121,22 @@ async def many(document_ids: list[UUID], tenant_id: UUID) -> list[DocumentRow]:
 
 
 async def page(
-    course_id: UUID, tenant_id: UUID, *, only_served: bool, before_id: UUID | None, limit: int
+    course_id: UUID,
+    tenant_id: UUID,
+    *,
+    only_served: bool,
+    deleted: bool = False,
+    before_id: UUID | None,
+    limit: int,
 ) -> list[DocumentRow]:
-    """Return the course's live documents, newest first; with `only_served` those that have a version to read."""
+    """Return documents of a live course, newest first: with `only_served` those that have a version to read.
+
+    With `deleted` they are those that can be restored, else those that live.
+    """
     return await query.fetch(
         DocumentRow,
-        f"""SELECT {_DOCUMENT} {_LIVE} WHERE d.course_id = $1 AND d.tenant_id = $2 AND d.deleted_at IS NULL
+        f"""SELECT {_DOCUMENT} {_LIVE} WHERE d.course_id = $1 AND d.tenant_id = $2
+              AND {_RESTORABLE if deleted else "d.deleted_at IS NULL"}
               AND (NOT $3 OR d.serving_version IS NOT NULL) AND ($4::uuid IS NULL OR d.id < $4)
             ORDER BY d.id DESC LIMIT $5""",
         course_id,
@@ -245,6 +268,25 @@ async def delete(uow: UnitOfWork, document_id: UUID, course_id: UUID) -> None:
     await change_document_set(uow, course_id)
 
 
+async def restore(uow: UnitOfWork, document_id: UUID, course_id: UUID) -> None:
+    """Take back the deletion of a document that is held; readers have to wait until a version of it is ready again.
+
+    Raises:
+        UniqueViolation: `document_versions_bytes_live`, another document of the course has the bytes by now.
+    """
+    await query.execute(
+        """UPDATE document_versions v SET deleted_at = NULL, updated_at = now() FROM documents d
+           WHERE d.id = $1 AND v.document_id = d.id AND v.deleted_at = d.deleted_at""",
+        document_id,
+    )
+    await query.execute(
+        """UPDATE documents SET deleted_at = NULL, purge_after = NULL, serving_version = NULL, updated_at = now()
+           WHERE id = $1""",
+        document_id,
+    )
+    await change_document_set(uow, course_id)
+
+
 async def change_document_set(uow: UnitOfWork, course_id: UUID) -> None:
     """Make every cached result over the course stale."""
     del uow  # proof that a transaction is open
@@ -260,6 +302,18 @@ async def live_jobs(document_id: UUID) -> list[UUID]:
         "SELECT id FROM jobs WHERE subject_id = $1 AND state IN ('queued', 'waiting', 'running') ORDER BY id",
         document_id,
     )
+
+
+async def hold_jobs(uow: UnitOfWork, document_id: UUID, ingestion: str) -> bool:
+    """Let no job of the document begin until the transaction ends; False when one runs, or an `ingestion` has not ended."""
+    del uow  # proof that a transaction is open
+    hindrances = await query.fetch_values(
+        """SELECT state = 'running' OR kind = $2 FROM jobs
+           WHERE subject_id = $1 AND state IN ('queued', 'waiting', 'running') ORDER BY id FOR SHARE""",
+        document_id,
+        ingestion,
+    )
+    return not any(hindrances)
 
 
 async def due_for_purge(limit: int) -> list[DeletedRow]:

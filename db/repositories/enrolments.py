@@ -100,3 +100,13 @@ async def end_all(uow: UnitOfWork, course_id: UUID) -> list[UserId]:
     return await query.fetch_values(
         "UPDATE enrolments SET ended_at = now() WHERE course_id = $1 AND ended_at IS NULL RETURNING user_id", course_id
     )
+
+
+async def resume_all(uow: UnitOfWork, course_id: UUID) -> list[UserId]:
+    """Let the enrolments that the deletion of a course, which is held, has ended go on; return whose they are."""
+    del uow
+    return await query.fetch_values(
+        """UPDATE enrolments e SET ended_at = NULL FROM courses c
+           WHERE c.id = $1 AND e.course_id = c.id AND e.ended_at = c.deleted_at RETURNING e.user_id""",
+        course_id,
+    )

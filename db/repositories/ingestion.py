@@ -1,10 +1,12 @@
 """How far a document version's ingestion is. Everything here is written under the fence of the job that does it."""
 
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
 from db import query
+from db.repositories.documents import FoundVersion
 from db.unit_of_work import UnitOfWork
 
 
@@ -203,6 +205,42 @@ async def served_versions() -> list[ServedRow]:
     return await query.fetch(
         ServedRow,
         f"SELECT d.tenant_id, d.id AS document_id, v.embedding_model, v.passage_count {_SERVED} ORDER BY d.id",
+    )
+
+
+async def served_in(course_id: UUID) -> list[ServedRow]:
+    """As `served_versions`, of one course."""
+    return await query.fetch(
+        ServedRow,
+        f"""SELECT d.tenant_id, d.id AS document_id, v.embedding_model, v.passage_count {_SERVED} AND d.course_id = $1
+            ORDER BY d.id""",
+        course_id,
+    )
+
+
+async def stopped_since(course_id: UUID, moment: datetime, detail: str) -> list[FoundVersion]:
+    """Return the latest versions of the course's documents that failed with `detail` at `moment` or later."""
+    return await query.fetch(
+        FoundVersion,
+        """SELECT v.document_id, v.version FROM documents d
+           JOIN document_versions v ON v.document_id = d.id AND v.version = d.latest_version
+           WHERE d.course_id = $1 AND d.deleted_at IS NULL AND v.state = 'failed' AND v.updated_at >= $2
+             AND v.failure_detail = $3 ORDER BY d.id""",
+        course_id,
+        moment,
+        detail,
+    )
+
+
+async def jobs_running(course_id: UUID, kind: str) -> int:
+    """Return how many jobs of a kind run now for documents of the course."""
+    return int(
+        await query.fetch_value(
+            """SELECT count(*) FROM jobs j JOIN documents d ON d.id = j.subject_id
+               WHERE d.course_id = $1 AND j.kind = $2 AND j.state = 'running'""",
+            course_id,
+            kind,
+        )
     )
 
 

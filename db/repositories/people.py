@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from db import query
-from db.repositories.places import Places
+from db.repositories.places import SHOW, Places, listed
 from db.unit_of_work import UnitOfWork
 from ops.runtime.ids import TenantId, UserId, new_id
 
@@ -15,8 +15,8 @@ PersonState = Literal["active", "disabled"]
 PURGE_AFTER_DAYS = 30
 
 
-class PersonRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A person as administrators see them."""
+class PersonRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A person as administrators see them; only a deleted one has a purge date."""
 
     id: UserId
     tenant_id: TenantId
@@ -28,6 +28,7 @@ class PersonRow(msgspec.Struct, frozen=True, kw_only=True):
     has_password: bool
     created_at: datetime
     updated_at: datetime
+    purge_after: datetime | None = None
 
 
 class CredentialRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,16 +121,20 @@ async def search(
     tenant_id: UUID,
     places: Places,
     *,
+    deleted: bool = False,
     text: str | None,
     state: PersonState | None,
     before_id: UUID | None,
     limit: int,
 ) -> list[PersonRow]:
-    """Return people of `places` whose name or address contains `text`, newest first; `before_id` continues a page."""
+    """Return people of `places` whose name or address contains `text`, newest first; `before_id` continues a page.
+
+    With `deleted` they are those who can be restored.
+    """
     return await query.fetch(
         PersonRow,
         f"""SELECT {PERSON} FROM users
-            WHERE tenant_id = $1 AND deleted_at IS NULL AND ($6::text IS NULL OR state = $6)
+            WHERE tenant_id = $1 AND {listed(deleted)} AND ($6::text IS NULL OR state = $6)
               AND ($5::text IS NULL OR position(lower($5) IN lower(display_name)) > 0
                    OR position(lower($5) IN email_normalised) > 0)
               {_BELONGS} AND ($7::uuid IS NULL OR id < $7) ORDER BY id DESC LIMIT $8""",
@@ -197,6 +202,21 @@ async def delete(uow: UnitOfWork, user_id: UUID, tenant_id: UUID) -> bool:
         tenant_id,
     )
     return touched == 1
+
+
+async def restore(uow: UnitOfWork, user_id: UUID, tenant_id: UUID) -> PersonRow | None:
+    """Show a deleted person whose purge date has not come; None when there is none.
+
+    Raises:
+        UniqueViolation: `users_email_live`.
+    """
+    del uow
+    return await query.fetch_one(
+        PersonRow,
+        f"UPDATE users SET {SHOW} WHERE id = $1 AND tenant_id = $2 AND {listed(True)} RETURNING {PERSON}",
+        user_id,
+        tenant_id,
+    )
 
 
 _CREDENTIAL = """

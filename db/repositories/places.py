@@ -10,6 +10,7 @@ Row = TypeVar("Row", bound=msgspec.Struct)
 
 PURGE_AFTER_DAYS: Final = 30
 HIDE: Final = f"deleted_at = now(), purge_after = now() + interval '{PURGE_AFTER_DAYS} days', updated_at = now()"
+SHOW: Final = "deleted_at = NULL, purge_after = NULL, updated_at = now()"
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +23,11 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     def arguments(self) -> tuple[bool, list[UUID], list[UUID]]:
         """Return the three parameters of a query."""
         return self.everywhere, list(self.faculty_ids), list(self.course_ids)
+
+
+def listed(deleted: bool) -> str:
+    """Return the condition on rows that live, or on deleted ones whose purge date has not come."""
+    return "deleted_at IS NOT NULL AND purge_after > now()" if deleted else "deleted_at IS NULL"
 
 
 def lock(to_change: bool) -> str:

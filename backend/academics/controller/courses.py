@@ -3,9 +3,9 @@
 import msgspec
 from litestar import Controller, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
-from litestar.status_codes import HTTP_201_CREATED
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from backend.academics import service
+from backend.academics import restoring, service
 from backend.academics.schemas import CourseChange, NewCourse
 from backend.kit.http import CurrentSubject, PageCursor, PageLimit, QueryText, permission
 from backend.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, page_of
@@ -30,10 +30,11 @@ class CourseController(Controller):
         semester_id: FromQuery[SemesterId | None] = None,
         q: QueryText = None,
         teaching: FromQuery[bool] = False,
+        deleted: FromQuery[bool] = False,
         cursor: PageCursor = None,
         limit: PageLimit = DEFAULT_LIMIT,
     ) -> Page[CourseRow]:
-        """The courses one may read, or with `teaching=true` those one teaches."""
+        """The courses one may read, or with `teaching=true` those one teaches, or with `deleted=true` those one may restore."""
         after = decode_cursor(cursor, ByCourse)
         rows = await service.list_courses(
             subject,
@@ -41,6 +42,7 @@ class CourseController(Controller):
             semester_id=semester_id,
             text=q or None,
             teaching=teaching,
+            deleted=deleted,
             after_id=after.id if after else None,
             limit=limit + 1,
         )
@@ -67,6 +69,11 @@ class CourseController(Controller):
     async def delete_course(self, subject: CurrentSubject, course_id: FromPath[CourseId]) -> None:
         """Delete a course: its enrolments end and its documents are hidden from the next request on."""
         await service.delete_course(subject, course_id)
+
+    @post("/{course_id:uuid}/restore", opt=permission("course.write"), status_code=HTTP_200_OK)
+    async def restore_course(self, subject: CurrentSubject, course_id: FromPath[CourseId]) -> CourseRow:
+        """Take back the deletion of a course until its purge date; the enrolments that ended with it go on."""
+        return await restoring.restore_course(subject, course_id)
 
     @get("/{course_id:uuid}/teachers", opt=permission("course.read"))
     async def list_teachers(self, subject: CurrentSubject, course_id: FromPath[CourseId]) -> Page[TeacherRow]:

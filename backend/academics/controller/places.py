@@ -3,9 +3,9 @@
 import msgspec
 from litestar import Controller, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
-from litestar.status_codes import HTTP_201_CREATED
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from backend.academics import access, places
+from backend.academics import access, places, restoring
 from backend.academics.schemas import FacultyChange, NewFaculty, NewSemester, SemesterChange
 from backend.kit.http import CurrentSubject, PageCursor, PageLimit, permission
 from backend.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, page_of
@@ -27,11 +27,17 @@ class FacultyController(Controller):
 
     @get(opt=permission("course.read"))
     async def list_faculties(
-        self, subject: CurrentSubject, cursor: PageCursor = None, limit: PageLimit = DEFAULT_LIMIT
+        self,
+        subject: CurrentSubject,
+        deleted: FromQuery[bool] = False,
+        cursor: PageCursor = None,
+        limit: PageLimit = DEFAULT_LIMIT,
     ) -> Page[FacultyRow]:
-        """One's faculties and those of courses one may read."""
+        """One's faculties and those of courses one may read, or with `deleted=true` those one may restore."""
         after = decode_cursor(cursor, ByFaculty)
-        rows = await places.list_faculties(subject, after_id=after.id if after else None, limit=limit + 1)
+        rows = await places.list_faculties(
+            subject, deleted=deleted, after_id=after.id if after else None, limit=limit + 1
+        )
         return page_of(rows, limit, lambda row: ByFaculty(row.id))
 
     @post(opt=permission("faculty.write"), status_code=HTTP_201_CREATED)
@@ -56,6 +62,11 @@ class FacultyController(Controller):
         """Delete a faculty without courses, with its semesters."""
         await places.delete_faculty(subject, faculty_id)
 
+    @post("/{faculty_id:uuid}/restore", opt=permission("faculty.write"), status_code=HTTP_200_OK)
+    async def restore_faculty(self, subject: CurrentSubject, faculty_id: FromPath[FacultyId]) -> FacultyRow:
+        """Take back the deletion of a faculty until its purge date, with the semesters that were deleted with it."""
+        return await restoring.restore_faculty(subject, faculty_id)
+
 
 class SemesterController(Controller):
     path = "/api/v1/semesters"
@@ -66,13 +77,14 @@ class SemesterController(Controller):
         self,
         subject: CurrentSubject,
         faculty_id: FromQuery[FacultyId | None] = None,
+        deleted: FromQuery[bool] = False,
         cursor: PageCursor = None,
         limit: PageLimit = DEFAULT_LIMIT,
     ) -> Page[SemesterRow]:
-        """The semesters of one's faculties and of courses one may read."""
+        """The semesters of one's faculties and of courses one may read, or with `deleted=true` those one may restore."""
         after = decode_cursor(cursor, BySemester)
         rows = await places.list_semesters(
-            subject, faculty_id=faculty_id, after_id=after.id if after else None, limit=limit + 1
+            subject, deleted=deleted, faculty_id=faculty_id, after_id=after.id if after else None, limit=limit + 1
         )
         return page_of(rows, limit, lambda row: BySemester(row.id))
 
@@ -97,3 +109,8 @@ class SemesterController(Controller):
     async def delete_semester(self, subject: CurrentSubject, semester_id: FromPath[SemesterId]) -> None:
         """Delete a semester without courses."""
         await places.delete_semester(subject, semester_id)
+
+    @post("/{semester_id:uuid}/restore", opt=permission("semester.write"), status_code=HTTP_200_OK)
+    async def restore_semester(self, subject: CurrentSubject, semester_id: FromPath[SemesterId]) -> SemesterRow:
+        """Take back the deletion of a semester until its purge date."""
+        return await restoring.restore_semester(subject, semester_id)

@@ -10,7 +10,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
-from backend.documents import service
+from backend.documents import restoring, service
 from backend.documents.controller.form import UploadOperation, VersionOperation
 from backend.documents.schemas import Accepted, DocumentPatch, DocumentView, UploadForm, VersionForm
 from backend.documents.upload import CheckFields, Upload, receive_upload
@@ -60,11 +60,12 @@ class DocumentController(Controller):
         self,
         subject: CurrentSubject,
         course_id: FromQuery[CourseId],
+        deleted: FromQuery[bool] = False,
         cursor: PageCursor = None,
         limit: PageLimit = DEFAULT_LIMIT,
     ) -> Page[DocumentView]:
-        """The documents of a course, newest first; learners see those that are ready."""
-        return await service.list_documents(subject, course_id, cursor=cursor, limit=limit)
+        """The documents of a course, newest first; learners see those that are ready. With `deleted=true` what can be restored."""
+        return await service.list_documents(subject, course_id, deleted=deleted, cursor=cursor, limit=limit)
 
     @get("/{document_id:uuid}", opt=permission("document.read"))
     async def get_document(self, subject: CurrentSubject, document_id: FromPath[DocumentId]) -> DocumentView:
@@ -82,6 +83,11 @@ class DocumentController(Controller):
     async def delete_document(self, subject: CurrentSubject, document_id: FromPath[DocumentId]) -> None:
         """Delete a document: from the next request on nothing finds, shows or cites it."""
         await service.delete_document(subject, document_id)
+
+    @post("/{document_id:uuid}/restore", opt=permission("document.write"), status_code=HTTP_200_OK)
+    async def restore_document(self, subject: CurrentSubject, document_id: FromPath[DocumentId]) -> DocumentView:
+        """Take back the deletion of a document until its purge date; it is read anew before anything cites it."""
+        return await restoring.restore_document(subject, document_id)
 
     @post(
         "/{document_id:uuid}/versions",

@@ -5,9 +5,9 @@ from typing import Literal
 import msgspec
 from litestar import Controller, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
-from litestar.status_codes import HTTP_201_CREATED
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from backend.identity import links, people, rights
+from backend.identity import links, people, restoring, rights
 from backend.identity.schemas import FoundPerson, NewGrant, NewPersonInput, PersonChange, SignInLink
 from backend.kit.http import CurrentSubject, PageCursor, PageLimit, QueryText, permission
 from backend.kit.pagination import DEFAULT_LIMIT, Page, decode_cursor, page_of
@@ -30,12 +30,17 @@ class UserController(Controller):
         subject: CurrentSubject,
         q: QueryText = None,
         account_state: FromQuery[Literal["active", "disabled"] | None] = None,
+        deleted: FromQuery[bool] = False,
         cursor: PageCursor = None,
         limit: PageLimit = DEFAULT_LIMIT,
     ) -> Page[PersonRow]:
-        """People, newest first: of the tenant, or of the faculties and courses whose people one may read."""
+        """People, newest first: of the tenant, or of the faculties and courses whose people one may read.
+
+        With `deleted=true` those whom one may restore.
+        """
         before = decode_cursor(cursor, ByPerson)
-        rows = await people.list_people(
+        list_people = restoring.list_deleted_people if deleted else people.list_people
+        rows = await list_people(
             subject, text=q or None, state=account_state, before_id=before.id if before else None, limit=limit + 1
         )
         return page_of(rows, limit, lambda row: ByPerson(row.id))
@@ -66,6 +71,11 @@ class UserController(Controller):
     async def delete_user(self, subject: CurrentSubject, user_id: FromPath[UserId]) -> None:
         """Delete a person; the account can be recovered until its purge date."""
         await people.delete_person(subject, user_id)
+
+    @post("/{user_id:uuid}/restore", opt=permission("person.write"), status_code=HTTP_200_OK)
+    async def restore_user(self, subject: CurrentSubject, user_id: FromPath[UserId]) -> PersonRow:
+        """Take back the deletion of a person until the purge date: they sign in as before, with the grants they had."""
+        return await restoring.restore_person(subject, user_id)
 
     @post(
         "/{user_id:uuid}/sign-in-link",
