@@ -11,6 +11,7 @@ from uuid import UUID
 from actors.broker import Consumer
 from actors.crash import crash_hook
 from actors.families import REGISTRY
+from actors.keeper import LeaseKeeper
 from actors.runner import Runner
 from actors.tools import Tools, open_tools
 from backend.documents.reindexing import keep_index
@@ -71,7 +72,9 @@ async def _work(settings: Settings, queues: list[str], threads: int) -> None:
         open_dispatch(settings.broker_url)
         stack.callback(close_dispatch)
         tools = await stack.enter_async_context(open_tools(settings))
-        runner = Runner(worker_id, tools, crash_hook(settings.env))
+        keeper = LeaseKeeper(settings.direct_database_url)
+        stack.callback(keeper.close)
+        runner = Runner(worker_id, tools, crash_hook(settings.env), keeper=keeper)
         lock_key = await workers.add_worker(worker_id, socket.gethostname(), os.getpid(), queues)
         lock = await stack.enter_async_context(SessionLock(settings.direct_database_url, WORKER_LOCK_CLASS, lock_key))
         consumer = Consumer(settings.broker_url, list(REGISTRY.values()), set(queues), threads, runner.run)

@@ -8,7 +8,7 @@ from actors.families import REGISTRY
 from db.dispatch import BROKER_NAMESPACE, Dispatch, dispatcher
 from db.errors import DatabaseUnavailable
 from db.jobs import QUEUES, EndedJob
-from db.repositories import job_upkeep, workers
+from db.repositories import job_families, job_upkeep, workers
 from db.repositories.job_upkeep import StuckJob, Unwanted
 from db.unit_of_work import UnitOfWork, unit_of_work
 from ops.runtime.logging import get_logger
@@ -30,6 +30,7 @@ class Relay:
         """Do everything once."""
         await self._give_back_lost()
         await self._end_unwanted()
+        await self._look_after_relatives()
         await self._push()
 
     async def _give_back_lost(self) -> None:
@@ -43,6 +44,14 @@ class Relay:
         for why in UNWANTED:
             for job in await job_upkeep.unwanted_jobs(why):
                 await _repair(job, partial(job_upkeep.end_unwanted, job=job, why=why))
+
+    async def _look_after_relatives(self) -> None:
+        """Free, or end, those whose children or predecessors have ended while nobody looked."""
+        for job in await job_families.bereft():
+            await _repair(job, partial(job_families.end_bereft, job=job))
+        if orphans := await job_families.cancel_orphans():
+            log.info("orphans_called_off", jobs=orphans)
+        await job_families.release_all()
 
     async def _push(self) -> None:
         sender = dispatcher()

@@ -14,7 +14,9 @@ import msgspec
 
 from actors.actor import REGISTRY, Actor
 from actors.context import attempt_context, log_failure
+from actors.keeper import LeaseKeeper
 from actors.lease import LEASE_SECONDS, keep_lease
+from actors.succession import bring_forward
 from actors.tools import Tools
 from backend.errors import LyceumError
 from backend.identity.errors import PersonNotFound
@@ -24,7 +26,7 @@ from backend.jobs.errors import JobStopped, PermanentFailure
 from backend.kit.subject import Subject
 from db.errors import DatabaseError, DatabaseUnavailable, LeaseLost
 from db.jobs import Claim, JobError
-from db.repositories import job_upkeep, jobs
+from db.repositories import claims, job_upkeep, jobs
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import UserId
 from ops.runtime.logging import get_logger
@@ -36,7 +38,7 @@ SIGNALS = GoldenSignals("jobs")
 STOP_SECONDS = 5.0
 DATABASE_PATIENCE_SECONDS = 30.0
 
-Ending = Literal["succeeded", "cancelled", "handed-back", "lost"] | JobError
+Ending = Literal["succeeded", "fanned-out", "cancelled", "handed-back", "lost"] | JobError
 
 
 class Retryable(msgspec.Struct, frozen=True):
@@ -49,12 +51,18 @@ class Runner:
     """Runs jobs on the worker's loop, as many at once as it has threads."""
 
     def __init__(
-        self, worker_id: UUID, tools: Tools, on_border: OnBorder | None = None, lease_seconds: float = LEASE_SECONDS
+        self,
+        worker_id: UUID,
+        tools: Tools,
+        on_border: OnBorder | None = None,
+        lease_seconds: float = LEASE_SECONDS,
+        keeper: LeaseKeeper | None = None,
     ) -> None:
         self._worker_id = worker_id
         self._tools = tools
         self._on_border = on_border
         self._lease_seconds = lease_seconds
+        self._keeper = keeper
         self._draining = asyncio.Event()
         self._hand_back = asyncio.Event()
         self.running: set[UUID] = set()
@@ -79,6 +87,7 @@ class Runner:
                 await self._attempt(claim)
         finally:
             self.running.discard(job_id)
+        await bring_forward(claim)
 
     async def _claim(self, job_id: UUID) -> Claim | None:
         give_up_at = time.monotonic() + DATABASE_PATIENCE_SECONDS
@@ -87,7 +96,7 @@ class Runner:
                 if self._draining.is_set():
                     await job_upkeep.forget_push(job_id)
                     return None
-                return await jobs.claim(job_id, self._worker_id, self._lease_seconds)
+                return await claims.claim(job_id, self._worker_id, self._lease_seconds)
             except DatabaseUnavailable:
                 if time.monotonic() >= give_up_at:
                     raise
@@ -104,6 +113,8 @@ class Runner:
             ending = await self._perform(actor, attempt)
         if attempt.succeeded:
             ending = "succeeded"
+        elif attempt.waits:
+            ending = "fanned-out"
         said = ending if isinstance(ending, str) else _error_of(ending).type
         seconds = time.perf_counter() - started_at
         SIGNALS.ended(claim.kind, "failed" if _is_failure(ending) else str(ending), seconds, failed=_is_failure(ending))
@@ -117,6 +128,8 @@ class Runner:
         leave = asyncio.create_task(self._hand_back.wait())
         try:
             limit = actor.kind.time_limit_seconds
+            if self._keeper is not None:
+                self._keeper.hold(claim, self._lease_seconds, limit)
             await asyncio.wait({work, lease, leave}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 return _ending_of(work)
@@ -135,6 +148,8 @@ class Runner:
         finally:
             for task in (lease, leave):
                 task.cancel()
+            if self._keeper is not None:
+                self._keeper.release(claim)
 
     async def _work(self, actor: Actor[Any], attempt: Attempt) -> None:
         claim = attempt.claim
@@ -145,7 +160,7 @@ class Runner:
     async def _settle(self, actor: Actor[Any] | None, attempt: Attempt, ending: Ending | Retryable) -> None:
         """Write the end. Should the database be away, the lease ends and the clock gives the job back."""
         give_up_at = time.monotonic() + self._lease_seconds
-        while not (attempt.succeeded or ending == "lost"):
+        while not (attempt.succeeded or attempt.waits or ending == "lost"):
             try:
                 await _write_end(actor, attempt, ending)
             except LeaseLost:

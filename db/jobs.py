@@ -5,7 +5,7 @@ Postgres is the truth. A message in Redis carries a job's id and nothing else; l
 
 import random
 from collections.abc import Callable
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,8 @@ Queue = Literal["ingest", "exams", "models", "notify", "default"]
 QUEUES: tuple[Queue, ...] = ("ingest", "exams", "models", "notify", "default")
 JobState = Literal["queued", "waiting", "running", "succeeded", "dead", "cancelled"]
 Lease = Literal["held", "cancel", "lost"]
+WaitsFor = Literal["place", "children", "predecessor"]
+OnChildFailure = Literal["fail", "continue"]
 TERMINAL_STATES: frozenset[JobState] = frozenset({"succeeded", "dead", "cancelled"})
 
 Args = TypeVar("Args", bound=msgspec.Struct)
@@ -26,6 +28,12 @@ class RetrySchedule(msgspec.Struct, frozen=True):
 
     delays_seconds: tuple[float, ...]
     jitter: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 0 < self.jitter < 1 or any(delay < 0 for delay in self.delays_seconds):
+            raise ValueError(
+                "delays must not be negative, and jitter lies between 0 and 1: failures must not march in step"
+            )
 
     @property
     def max_attempts(self) -> int:
@@ -38,13 +46,15 @@ class RetrySchedule(msgspec.Struct, frozen=True):
         return base * random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311 - spreads load, guards nothing
 
 
-_cancellable: set[str] = set()
+_kinds: "dict[str, JobKind[Any]]" = {}
 
 
 class JobKind(msgspec.Struct, Generic[Args], frozen=True, kw_only=True):
     """A kind of job. No field has a default: whoever declares a kind decides each of them.
 
-    `cancellable` is for work that a person asked for and may call off; never for what keeps an index true to the rows.
+    `concurrency_per_tenant` counts a tenant's jobs of the kind, `concurrency_per_key` those of all tenants with the same
+    `concurrency_key`. `cancellable` is for work that a person asked for and may call off, never for what keeps an index
+    true to the rows; `schedulable` for work whose arguments an operator may write.
     """
 
     name: str
@@ -55,26 +65,35 @@ class JobKind(msgspec.Struct, Generic[Args], frozen=True, kw_only=True):
     time_limit_seconds: float
     max_age_seconds: float
     concurrency_per_tenant: int
+    concurrency_per_key: int
+    concurrency_key: Callable[[Args], str | None]
     cancellable: bool
+    schedulable: bool
     dedupe_key: Callable[[Args], str | None]
 
     def __post_init__(self) -> None:
         if self.queue not in QUEUES:
             raise ValueError(f"job kind {self.name}: no queue is called {self.queue}")
-        if (
-            not self.name
-            or self.time_limit_seconds <= 0
-            or self.max_age_seconds <= 0
-            or self.concurrency_per_tenant < 1
-        ):
+        limits = (
+            self.time_limit_seconds,
+            self.max_age_seconds,
+            self.concurrency_per_tenant,
+            self.concurrency_per_key,
+        )
+        if not self.name or min(limits) <= 0:
             raise ValueError(f"job kind {self.name!r}: limits must be positive and the name not empty")
-        if self.cancellable:
-            _cancellable.add(self.name)
+        _kinds[self.name] = self
+
+
+def kind_named(name: str) -> "JobKind[Any] | None":
+    """Return the kind of that name; None when this process has not loaded it."""
+    return _kinds.get(name)
 
 
 def is_cancellable(kind: str) -> bool:
     """Tell whether people may call off jobs of that name; a kind that this process has not loaded stays out of reach."""
-    return kind in _cancellable
+    found = _kinds.get(kind)
+    return found is not None and found.cancellable
 
 
 class JobError(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +117,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     fencing_token: int
     request_id: str
     traceparent: str
+    parent_id: UUID | None
+    concurrency_key: str | None
 
     def ended(self, error: JobError | None) -> "EndedJob":
         """Describe the job's end: with an error it is dead, without one cancelled."""
@@ -110,6 +131,14 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
             args=self.args,
             error=error,
         )
+
+
+class Child(msgspec.Struct, Generic[Args], frozen=True, kw_only=True):
+    """A job that another one asks for and waits for."""
+
+    kind: JobKind[Args]
+    args: Args
+    subject_id: UUID | None = None
 
 
 class EndedJob(msgspec.Struct, frozen=True, kw_only=True):

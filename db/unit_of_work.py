@@ -13,7 +13,7 @@ import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 from uuid import UUID
 
 from piccolo.engine.postgres import PostgresTransaction
@@ -22,16 +22,17 @@ from db import query
 from db.acts import Act, taken_key
 from db.dispatch import Dispatch, dispatcher
 from db.engine import ACQUIRE_TIMEOUT_SECONDS, ENGINE
+from db.enqueue import Place, insert_job
 from db.errors import DatabaseError, DatabaseUnavailable, LeaseLost, translated
 from db.jobs import Args, Claim, JobKind
 from ops.runtime.context import request_id, service_name
 from ops.runtime.ids import JobId, new_id
 from ops.runtime.logging import get_logger
-from ops.runtime.telemetry import inject_traceparent
 
 log = get_logger(__name__)
 
 AfterCommit = Callable[[], Awaitable[None]]
+ANYWHERE: Final = Place()
 
 
 class NestedUnitOfWork(DatabaseError):
@@ -161,43 +162,33 @@ class UnitOfWork:
         self._acts.append(Act(action=action, metadata=metadata or {}))
 
     async def enqueue(
-        self, kind: JobKind[Args], args: Args, *, subject: Principal, subject_id: UUID | None = None
+        self,
+        kind: JobKind[Args],
+        args: Args,
+        *,
+        subject: Principal,
+        subject_id: UUID | None = None,
+        place: Place = ANYWHERE,
     ) -> JobId:
         """Accept a job: its row is written in this transaction, its id pushed after the commit.
 
         Args:
             subject: whose rights the job has; read anew when it runs.
             subject_id: what the job is about, e.g. a document; lists of jobs can be filtered by it.
+            place: whose child it is, after which job it comes, or how long it waits.
 
         Returns:
             The new job's id, or that of the live job with the same dedupe key.
         """
-        job_id = JobId(new_id())
-        row = await query.fetch_value(
-            """INSERT INTO jobs (id, tenant_id, user_id, kind, queue, priority, args, subject_id, dedupe_key, max_attempts,
-                                 time_limit_seconds, concurrency_per_tenant, expires_at, request_id, traceparent)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now() + $13 * interval '1 second', $14, $15)
-               ON CONFLICT (tenant_id, kind, dedupe_key) WHERE state IN ('queued', 'waiting', 'running')
-               DO UPDATE SET dedupe_key = excluded.dedupe_key RETURNING id""",
-            job_id,
-            subject.tenant_id,
-            subject.user_id,
-            kind.name,
-            kind.queue,
-            kind.priority,
-            query.to_json(args),
-            subject_id,
-            kind.dedupe_key(args),
-            kind.retry.max_attempts,
-            float(kind.time_limit_seconds),
-            kind.concurrency_per_tenant,
-            float(kind.max_age_seconds),
-            request_id.get(),
-            inject_traceparent(),
-        )
-        if row == job_id:
+        job_id, is_new = await insert_job(kind, args, subject, subject_id=subject_id, place=place)
+        if is_new and place.starts_at_once:
+            self._dispatch(kind, job_id)
+        return job_id
+
+    def _dispatch(self, kind: JobKind[Any], job_id: JobId) -> None:
+        """Push the id after the commit; of many jobs only about as many as may run at once, the relay brings the others."""
+        if sum(dispatch.actor == kind.name for dispatch in self._dispatches) < 2 * kind.concurrency_per_tenant:
             self._dispatches.append(Dispatch(kind.name, kind.queue, job_id))
-        return JobId(row)
 
     async def fence(self, claim: Claim) -> None:
         """Hold the job's row to the end of the transaction, so that what follows is written by its present attempt only.

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 START_SECONDS = 90
 RUN = {
     "worker": "from actors.main import run_worker as run",
+    "job_worker": "from tests.chaos.job_worker import run",
     "clock": "from actors.clock import run_clock as run",
     "gateway": "from inference_gateway.app import serve as run",
     "gateway_one_by_one": "from tests.chaos.one_by_one import serve as run",

@@ -35,7 +35,10 @@ COURSE_MOVED: Final = JobKind(
     time_limit_seconds=HOUR,
     max_age_seconds=7 * DAY,
     concurrency_per_tenant=2,
+    concurrency_per_key=1,
+    concurrency_key=lambda args: str(args.course_id),
     cancellable=False,
+    schedulable=False,
     dedupe_key=lambda _: None,  # one that runs may have read the row before this move
 )
 

@@ -41,7 +41,10 @@ INGEST: Final = JobKind(
     time_limit_seconds=2 * HOUR,
     max_age_seconds=2 * DAY,
     concurrency_per_tenant=4,
+    concurrency_per_key=1,
+    concurrency_key=lambda _: None,
     cancellable=True,
+    schedulable=False,
     dedupe_key=lambda args: f"{args.document_id}/{args.version}",
 )
 
@@ -54,7 +57,10 @@ PRUNE: Final = JobKind(
     time_limit_seconds=10 * MINUTE,
     max_age_seconds=7 * DAY,
     concurrency_per_tenant=4,
+    concurrency_per_key=1,
+    concurrency_key=lambda _: None,
     cancellable=False,
+    schedulable=False,
     dedupe_key=lambda _: None,  # one that runs may have looked already: each change needs a look of its own
 )
 
@@ -67,6 +73,9 @@ REINDEX: Final = JobKind(
     time_limit_seconds=2 * HOUR,
     max_age_seconds=2 * DAY,
     concurrency_per_tenant=2,
+    concurrency_per_key=1,
+    concurrency_key=lambda _: None,
     cancellable=False,
+    schedulable=False,
     dedupe_key=lambda args: f"{args.document_id}/{args.model}",
 )

@@ -2,15 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Generic, Literal, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from backend.jobs.errors import JobStopped
 from backend.kit.subject import Subject
-from db.jobs import Args, Claim
-from db.repositories import jobs
+from db.enqueue import Place
+from db.jobs import Args, Child, Claim, OnChildFailure
+from db.repositories import job_families, jobs
+from db.repositories.job_families import ChildRow
 from db.unit_of_work import UnitOfWork, unit_of_work
 
 REPORT_INTERVAL_SECONDS = 0.4
@@ -27,6 +29,7 @@ class Attempt:
     def __init__(self, claim: Claim, on_border: OnBorder | None = None) -> None:
         self.claim = claim
         self.succeeded = False
+        self.waits = False
         self._on_border = on_border
         self._stage = ""
         self._reported_at = 0.0
@@ -81,6 +84,33 @@ class Attempt:
 
         async def remember() -> None:
             self.succeeded = True
+
+        uow.after_commit(remember)
+
+    async def children(self) -> Sequence[ChildRow]:
+        """Return the jobs this one has asked for, all of them ended; none at its first start."""
+        return await job_families.children(self.claim.job_id)
+
+    async def fan_out(self, uow: UnitOfWork, children: Sequence[Child[Any]], on_failure: OnChildFailure) -> None:
+        """Ask for `children` and end this attempt; the job starts again, and finds them, when all have ended.
+
+        With `on_failure` "fail" it is dead as soon as one of them is dead or cancelled, and the others are called off;
+        with "continue" it is told. The children have the job's own rights. Return after this.
+
+        Raises:
+            ValueError: there are no children.
+            LeaseLost: the job is no longer this attempt's.
+        """
+        if not children:
+            raise ValueError("a job cannot wait for no children")
+        await uow.fence(self.claim)
+        place = Place(parent_id=self.claim.job_id)
+        for child in children:
+            await uow.enqueue(child.kind, child.args, subject=self.claim, subject_id=child.subject_id, place=place)
+        await jobs.await_children(uow, self.claim, len(children), on_failure)
+
+        async def remember() -> None:
+            self.waits = True
 
         uow.after_commit(remember)
 

@@ -53,14 +53,15 @@ class StuckJob(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-_STUCK = """j.id, j.kind, j.tenant_id, j.user_id, j.subject_id, j.args, j.attempt, j.max_attempts, j.fencing_token,
+STUCK = """j.id, j.kind, j.tenant_id, j.user_id, j.subject_id, j.args, j.attempt, j.max_attempts, j.fencing_token,
             j.cancel_requested_at IS NOT NULL AS cancel_requested"""
 
 
 async def jobs_to_push(empty_queues: list[str], limit: int = 500) -> list[PushRow]:
     """Return jobs that are due and were never pushed, or were a minute ago to a queue that is empty in Redis now.
 
-    Of a tenant's jobs of one kind only about as many as may run at once: the others would be put back in vain.
+    Of a tenant's jobs of one kind only about as many are in Redis as may run at once: the others would be put back in
+    vain, and stand before those of other tenants. Tenants take turns.
     """
     return await query.fetch(
         PushRow,
@@ -68,12 +69,16 @@ async def jobs_to_push(empty_queues: list[str], limit: int = 500) -> list[PushRo
                SELECT id, kind, queue, tenant_id, priority, concurrency_per_tenant,
                       row_number() OVER (PARTITION BY tenant_id, kind ORDER BY priority, id) AS place FROM jobs
                WHERE state IN ('queued', 'waiting') AND cancel_requested_at IS NULL
-                 AND coalesce(retry_at, created_at) <= now()
+                 AND (waits_for IS NULL OR waits_for = 'place') AND coalesce(retry_at, created_at) <= now()
                  AND ((pushed_at IS NULL AND created_at < now() - interval '1 second')
-                      OR (pushed_at < now() - interval '60 seconds' AND queue = ANY($1)))),
-           running AS (SELECT tenant_id, kind, count(*) AS jobs FROM jobs WHERE state = 'running' GROUP BY tenant_id, kind)
-           SELECT id, kind, queue FROM due LEFT JOIN running USING (tenant_id, kind)
-           WHERE place + coalesce(running.jobs, 0) <= 2 * concurrency_per_tenant ORDER BY priority, id LIMIT $2""",
+                      OR (pushed_at < now() - interval '60 seconds' AND queue = ANY($1)))
+                 AND NOT EXISTS (SELECT FROM queue_pauses p WHERE p.tenant_id = jobs.tenant_id AND p.queue = jobs.queue)),
+           taken AS (
+               SELECT tenant_id, kind, count(*) AS jobs FROM jobs
+               WHERE state = 'running' OR (state IN ('queued', 'waiting') AND waits_for IS NULL
+                 AND pushed_at >= now() - interval '60 seconds') GROUP BY tenant_id, kind)
+           SELECT id, kind, queue FROM due LEFT JOIN taken USING (tenant_id, kind)
+           WHERE place + coalesce(taken.jobs, 0) <= 2 * concurrency_per_tenant ORDER BY priority, place, id LIMIT $2""",
         empty_queues,
         limit,
     )
@@ -104,7 +109,7 @@ async def lost_jobs(limit: int = 100) -> list[StuckJob]:
     """Return running jobs whose lease has ended or whose worker's lock is free, i.e. whose process is dead."""
     return await query.fetch(
         StuckJob,
-        f"""SELECT {_STUCK} FROM jobs j LEFT JOIN workers w ON w.id = j.worker_id
+        f"""SELECT {STUCK} FROM jobs j LEFT JOIN workers w ON w.id = j.worker_id
             WHERE j.state = 'running' AND (j.lease_until < now() OR NOT EXISTS (
                 SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
                 WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = $1 AND l.objid::bigint = w.lock_key))
@@ -122,7 +127,7 @@ async def give_back(uow: UnitOfWork, lost: StuckJob) -> EndedJob | None:
     """
     touched = await query.execute(
         """UPDATE jobs SET state = 'waiting', lease_until = NULL, pushed_at = NULL, retry_at = now(),
-                  fencing_token = fencing_token + 1
+                  fencing_token = fencing_token + 1, losses = losses + 1
            WHERE id = $1 AND fencing_token = $2 AND state = 'running'""",
         lost.id,
         lost.fencing_token,
@@ -147,7 +152,7 @@ async def unwanted_jobs(why: Unwanted, limit: int = 100) -> list[StuckJob]:
     condition = "j.expires_at <= now()" if why == "expired" else "j.cancel_requested_at IS NOT NULL"
     return await query.fetch(
         StuckJob,
-        f"SELECT {_STUCK} FROM jobs j WHERE j.state IN ('queued', 'waiting') AND {condition} ORDER BY j.id LIMIT $1",
+        f"SELECT {STUCK} FROM jobs j WHERE j.state IN ('queued', 'waiting') AND {condition} ORDER BY j.id LIMIT $1",
         limit,
     )
 
@@ -162,6 +167,8 @@ async def end_unwanted(uow: UnitOfWork, job: StuckJob, why: Unwanted) -> EndedJo
     if why == "expired":
         await bury(uow, job.id, EXPIRED)
         return job.ended(EXPIRED)
-    await query.execute("UPDATE jobs SET state = 'cancelled', finished_at = now() WHERE id = $1", job.id)
+    await query.execute(
+        "UPDATE jobs SET state = 'cancelled', waits_for = NULL, finished_at = now() WHERE id = $1", job.id
+    )
     await add_event(uow, job.id, "cancelled", {})
     return job.ended(None)

@@ -1,7 +1,4 @@
-"""The job table as a queue: claims, leases, endings. What the clock repairs stands in `job_upkeep`.
-
-A claim raises `attempt` before any work, so that a job that kills its worker uses up its attempts like any other.
-"""
+"""The job table as a queue: leases, progress, endings. Claims stand in `claims`, what the clock repairs in `job_upkeep`."""
 
 from datetime import datetime
 from typing import Any
@@ -10,8 +7,8 @@ from uuid import UUID
 import msgspec
 
 from db import query
-from db.jobs import TERMINAL_STATES, Claim, JobError, JobState, Lease
-from db.unit_of_work import UnitOfWork, unit_of_work
+from db.jobs import TERMINAL_STATES, Claim, JobError, JobState, Lease, OnChildFailure
+from db.unit_of_work import UnitOfWork
 from ops.runtime.ids import JobId, new_id
 
 
@@ -51,23 +48,6 @@ class JobEventRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 COLUMNS = ", ".join(JobRow.__struct_fields__)
-
-LIMIT_RETRY_SECONDS = 1.0
-
-
-class _Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    kind: str
-    tenant_id: UUID
-    user_id: UUID | None
-    subject_id: UUID | None
-    args: str
-    attempt: int
-    max_attempts: int
-    fencing_token: int
-    concurrency_per_tenant: int
-    expired: bool
-    request_id: str
-    traceparent: str
 
 
 class _Renewed(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,73 +97,6 @@ async def events_after(job_id: UUID, after: int, limit: int = 500) -> list[JobEv
         after,
         limit,
     )
-
-
-async def claim(job_id: UUID, worker_id: UUID, lease_seconds: float) -> Claim | None:
-    """Take the job for one attempt, or return None when there is nothing to do now.
-
-    None means: unknown, running elsewhere, ended, to be cancelled, not due yet, over its tenant's limit (it waits a
-    moment), or too old (the clock ends it and tells its domain).
-    """
-    async with unit_of_work() as uow:
-        row = await query.fetch_one(
-            _Candidate,
-            """SELECT kind, tenant_id, user_id, subject_id, args, attempt, max_attempts, fencing_token, concurrency_per_tenant,
-                      expires_at <= now() AS expired, request_id, traceparent
-               FROM jobs WHERE id = $1 AND state IN ('queued', 'waiting') AND (retry_at IS NULL OR retry_at <= now())
-                 AND cancel_requested_at IS NULL
-               FOR UPDATE""",  # not SKIP LOCKED: whoever pushed the job may be noting so, and its message comes once
-            job_id,
-        )
-        if row is None or row.expired or row.attempt >= row.max_attempts:
-            return None
-        if not await _within_limit(job_id, row):
-            return None
-        await query.execute(
-            """UPDATE jobs SET state = 'running', attempt = attempt + 1, fencing_token = fencing_token + 1, worker_id = $2,
-                      lease_until = now() + $3 * interval '1 second', started_at = coalesce(started_at, now()), retry_at = NULL
-               WHERE id = $1""",
-            job_id,
-            worker_id,
-            float(lease_seconds),
-        )
-        await query.execute(
-            "INSERT INTO job_attempts (id, job_id, attempt, worker_id) VALUES ($1, $2, $3, $4)",
-            new_id(),
-            job_id,
-            row.attempt + 1,
-            worker_id,
-        )
-        await add_event(uow, job_id, "started", {"attempt": row.attempt + 1})
-    return Claim(
-        job_id=JobId(job_id),
-        kind=row.kind,
-        tenant_id=row.tenant_id,
-        user_id=row.user_id,
-        subject_id=row.subject_id,
-        args=row.args.encode(),
-        attempt=row.attempt + 1,
-        max_attempts=row.max_attempts,
-        fencing_token=row.fencing_token + 1,
-        request_id=row.request_id,
-        traceparent=row.traceparent,
-    )
-
-
-async def _within_limit(job_id: UUID, row: _Candidate) -> bool:
-    """Count the tenant's running jobs of the kind under a lock of that pair; put the job back for a moment when full."""
-    await query.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{row.kind}:{row.tenant_id}")
-    running = await query.fetch_value(
-        "SELECT count(*) FROM jobs WHERE kind = $1 AND tenant_id = $2 AND state = 'running'", row.kind, row.tenant_id
-    )
-    if running < row.concurrency_per_tenant:
-        return True
-    await query.execute(
-        """UPDATE jobs SET state = 'waiting', retry_at = now() + $2 * interval '1 second', pushed_at = NULL WHERE id = $1""",
-        job_id,
-        LIMIT_RETRY_SECONDS,
-    )
-    return False
 
 
 async def renew(claim_: Claim, lease_seconds: float) -> Lease:
@@ -278,6 +191,22 @@ async def hand_back(uow: UnitOfWork, claim_: Claim) -> None:
     await add_event(uow, claim_.job_id, "queued", {})
 
 
+async def await_children(uow: UnitOfWork, claim_: Claim, children: int, on_failure: OnChildFailure) -> None:
+    """End the attempt that made the children; the job starts again, with an attempt more, when all of them have ended.
+
+    Raises:
+        LeaseLost: the job is no longer this attempt's.
+    """
+    await _end_attempt(uow, claim_, "fanned_out", None)
+    await query.execute(
+        """UPDATE jobs SET state = 'waiting', waits_for = 'children', on_child_failure = $2, lease_until = NULL,
+                  pushed_at = NULL, max_attempts = max_attempts + 1 WHERE id = $1""",
+        claim_.job_id,
+        on_failure,
+    )
+    await add_event(uow, claim_.job_id, "waiting", {"children": children})
+
+
 async def cancelled(uow: UnitOfWork, claim_: Claim) -> None:
     """End the job as cancelled, at a border between two steps."""
     await _end_attempt(uow, claim_, "cancelled", None)
@@ -290,7 +219,7 @@ async def cancelled(uow: UnitOfWork, claim_: Claim) -> None:
 async def bury(uow: UnitOfWork, job_id: UUID, error: JobError) -> None:
     """Mark a job dead."""
     await query.execute(
-        "UPDATE jobs SET state = 'dead', lease_until = NULL, finished_at = now(), error = $2 WHERE id = $1",
+        "UPDATE jobs SET state = 'dead', waits_for = NULL, lease_until = NULL, finished_at = now(), error = $2 WHERE id = $1",
         job_id,
         query.to_json(error),
     )

@@ -1,6 +1,6 @@
-"""Jobs, their attempts and events, and the workers that run them."""
+"""Jobs, their attempts and events, what holds them up or starts them, and the workers that run them."""
 
-from piccolo.columns import JSONB, Array, BigInt, DoublePrecision, Integer, Text, Timestamptz
+from piccolo.columns import JSONB, Array, BigInt, Boolean, DoublePrecision, Integer, Text, Timestamptz
 from piccolo.columns.column_types import UUID as UUIDColumn
 from piccolo.table import Table
 
@@ -10,7 +10,7 @@ from db.tables.identity import Tenant
 
 
 class Job(Table, tablename="jobs", db=ENGINE):
-    """One piece of accepted work. `fencing_token` grows with each claim."""
+    """One piece of accepted work. `fencing_token` grows with each claim; `waits_for` says what else than a time it awaits."""
 
     id = primary_key()
     tenant_id = reference(Tenant, index=False)
@@ -24,8 +24,15 @@ class Job(Table, tablename="jobs", db=ENGINE):
     state = Text(default="queued")
     attempt = Integer(default=0)
     max_attempts = Integer()
+    losses = Integer(default=0)
     time_limit_seconds = DoublePrecision()
     concurrency_per_tenant = Integer()
+    concurrency_key = Text(null=True, default=None)
+    concurrency_per_key = Integer(default=1)
+    waits_for = Text(null=True, default=None)
+    parent_id = UUIDColumn(null=True, default=None)
+    on_child_failure = Text(null=True, default=None)
+    after_id = UUIDColumn(null=True, default=None)
     fencing_token = BigInt(default=0)
     worker_id = UUIDColumn(null=True, default=None)
     lease_until = moment()
@@ -80,3 +87,43 @@ class Worker(Table, tablename="workers", db=ENGINE):
     started_at = created()
     heartbeat_at = created()
     stopped_at = moment()
+
+
+class QueuePause(Table, tablename="queue_pauses", db=ENGINE):
+    """While the row is there, no job of the tenant in that queue is started."""
+
+    id = primary_key()
+    tenant_id = reference(Tenant, index=False)
+    queue = Text()
+    paused_by = UUIDColumn(null=True, default=None)
+    paused_at = created()
+
+
+class Schedule(Table, tablename="schedules", db=ENGINE):
+    """Jobs by the clock. `next_at` is the next due time, null while the schedule is off."""
+
+    id = primary_key()
+    tenant_id = reference(Tenant, index=False)
+    user_id = UUIDColumn(null=True, default=None)
+    name = Text()
+    kind = Text()
+    args = JSONB()
+    cron = Text()
+    timezone = Text()
+    missed = Text()
+    max_missed = Integer(default=1)
+    is_enabled = Boolean(default=True)
+    next_at = moment()
+    created_at = created()
+    updated_at = created()
+
+
+class ScheduleFiring(Table, tablename="schedule_firings", db=ENGINE):
+    """What a schedule did at a due time; without a job it was passed over."""
+
+    id = primary_key()
+    schedule_id = reference(Schedule, index=False)
+    cause = Text()
+    due_at = Timestamptz()
+    fired_at = created()
+    job_id = UUIDColumn(null=True, default=None)

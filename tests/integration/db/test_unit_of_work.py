@@ -29,7 +29,10 @@ WORK = JobKind(
     time_limit_seconds=10,
     max_age_seconds=60,
     concurrency_per_tenant=2,
+    concurrency_per_key=1,
+    concurrency_key=lambda _: None,
     cancellable=True,
+    schedulable=False,
     dedupe_key=lambda args: args.name or None,
 )
 

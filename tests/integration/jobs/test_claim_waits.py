@@ -3,7 +3,7 @@
 import asyncio
 
 from db import query
-from db.repositories import jobs
+from db.repositories import claims
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import new_id
 from tests.integration.jobs.conftest import Someone
@@ -25,7 +25,7 @@ async def test_a_claim_waits_for_whoever_notes_the_push(someone: Someone) -> Non
 
     noting = asyncio.create_task(note_push())
     await noted.wait()
-    claim = await jobs.claim(job_id, new_id(), 5)
+    claim = await claims.claim(job_id, new_id(), 5)
     await noting
     assert claim is not None
     assert claim.attempt == 1

@@ -8,7 +8,7 @@ import pytest
 from db import query
 from db.errors import LeaseLost
 from db.jobs import JobError, JobKind, RetrySchedule
-from db.repositories import job_upkeep, jobs, workers
+from db.repositories import claims, job_upkeep, jobs, workers
 from db.session import WORKER_LOCK_CLASS, SessionLock
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import new_id
@@ -29,7 +29,10 @@ WORK = JobKind(
     time_limit_seconds=10,
     max_age_seconds=60,
     concurrency_per_tenant=2,
+    concurrency_per_key=1,
+    concurrency_key=lambda _: None,
     cancellable=True,
+    schedulable=False,
     dedupe_key=lambda args: args.name or None,
 )
 
@@ -38,14 +41,14 @@ async def test_a_job_is_claimed_once_and_a_stale_attempt_cannot_write(someone: S
     async with unit_of_work() as uow:
         job_id = await uow.enqueue(WORK, Work("a"), subject=someone)
     worker = new_id()
-    claims = [c for c in await asyncio.gather(*(jobs.claim(job_id, worker, 5) for _ in range(8))) if c]
-    assert len(claims) == 1
-    stale = claims[0]
+    taken = [c for c in await asyncio.gather(*(claims.claim(job_id, worker, 5) for _ in range(8))) if c]
+    assert len(taken) == 1
+    stale = taken[0]
 
     (lost,) = await job_upkeep.lost_jobs()  # no process holds the worker's lock
     async with unit_of_work() as uow:
         assert await job_upkeep.give_back(uow, lost) is None
-    fresh = await jobs.claim(job_id, worker, 5)
+    fresh = await claims.claim(job_id, worker, 5)
     assert fresh is not None
     assert fresh.attempt == 2
 
@@ -71,7 +74,7 @@ async def test_a_worker_that_holds_its_lock_is_not_lost(someone: Someone, databa
     async with unit_of_work() as uow:
         job_id = await uow.enqueue(WORK, Work("a"), subject=someone)
     async with SessionLock(database.url, WORKER_LOCK_CLASS, key):
-        assert await jobs.claim(job_id, worker, 60)
+        assert await claims.claim(job_id, worker, 60)
         assert await job_upkeep.lost_jobs() == []
     assert [job.id for job in await job_upkeep.lost_jobs()] == [job_id]
 
@@ -81,20 +84,20 @@ async def test_attempts_run_out_also_when_every_worker_dies(someone: Someone) ->
         job_id = await uow.enqueue(WORK, Work("poison"), subject=someone)
     ends = []
     for _ in range(WORK.retry.max_attempts):
-        assert await jobs.claim(job_id, new_id(), 5)
+        assert await claims.claim(job_id, new_id(), 5)
         (lost,) = await job_upkeep.lost_jobs()
         async with unit_of_work() as uow:
             ended = await job_upkeep.give_back(uow, lost)
             ends.append(ended and ended.error)
     assert ends == [None, None, job_upkeep.WORKER_LOST]
-    assert await jobs.claim(job_id, new_id(), 5) is None
+    assert await claims.claim(job_id, new_id(), 5) is None
 
 
 async def test_the_limit_per_tenant_makes_the_third_wait(someone: Someone) -> None:
     async with unit_of_work() as uow:
         ids = [await uow.enqueue(WORK, Work(str(n)), subject=someone) for n in range(3)]
-    claims = await asyncio.gather(*(jobs.claim(job_id, new_id(), 5) for job_id in ids))
-    assert sum(c is not None for c in claims) == 2
+    taken = await asyncio.gather(*(claims.claim(job_id, new_id(), 5) for job_id in ids))
+    assert sum(c is not None for c in taken) == 2
     waiting = [row for row in [await jobs.get(i, someone.tenant_id) for i in ids] if row and row.state == "waiting"]
     assert len(waiting) == 1
     assert waiting[0].retry_at is not None
@@ -105,7 +108,7 @@ async def test_a_failed_attempt_waits_and_the_last_one_is_dead(someone: Someone)
         job_id = await uow.enqueue(WORK, Work("a"), subject=someone)
     error = JobError(type="broken", detail="It broke.")
     for expected in ("waiting", "waiting", "dead"):
-        claim = await jobs.claim(job_id, new_id(), 5)
+        claim = await claims.claim(job_id, new_id(), 5)
         assert claim is not None
         async with unit_of_work() as uow:
             assert await jobs.fail(uow, claim, error, 0.0) == expected
@@ -115,14 +118,14 @@ async def test_a_cancelled_job_is_never_started_and_a_running_one_is_told(someon
     async with unit_of_work() as uow:
         waiting = await uow.enqueue(WORK, Work("waits"), subject=someone)
         running = await uow.enqueue(WORK, Work("runs"), subject=someone)
-    claim = await jobs.claim(running, new_id(), 5)
+    claim = await claims.claim(running, new_id(), 5)
     assert claim is not None
     async with unit_of_work() as uow:
         assert await jobs.request_cancel(uow, waiting, someone.tenant_id) == "queued"
         assert await jobs.request_cancel(uow, running, someone.tenant_id) == "running"
         assert await jobs.request_cancel(uow, running, new_id()) is None
 
-    assert await jobs.claim(waiting, new_id(), 5) is None
+    assert await claims.claim(waiting, new_id(), 5) is None
     assert await jobs.renew(claim, 5) == "cancel"
     async with unit_of_work() as uow:
         assert await jobs.report(uow, claim, "step") == "cancel"
@@ -166,5 +169,5 @@ async def test_no_more_jobs_are_pushed_than_a_tenant_may_run(someone: Someone) -
     await query.execute("UPDATE jobs SET created_at = now() - interval '1 minute'")
     assert [row.id for row in await job_upkeep.jobs_to_push([])] == ids[:4]  # twice the limit of two
     for job_id in ids[:2]:
-        assert await jobs.claim(job_id, new_id(), 5)
+        assert await claims.claim(job_id, new_id(), 5)
     assert [row.id for row in await job_upkeep.jobs_to_push([])] == ids[2:4]

@@ -1,6 +1,7 @@
 """One attempt, however it ends."""
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from backend.errors import NotFound
 from backend.jobs.attempt import Job
 from backend.jobs.errors import PermanentFailure
 from db import query
+from db.errors import LeaseLost
 from db.jobs import EndedJob, JobKind, RetrySchedule
 from db.repositories import job_upkeep, jobs
 from db.repositories.jobs import JobRow
@@ -35,7 +37,10 @@ KIND = JobKind(
     time_limit_seconds=30,
     max_age_seconds=600,
     concurrency_per_tenant=10,
+    concurrency_per_key=1,
+    concurrency_key=lambda _: None,
     cancellable=True,
+    schedulable=False,
     dedupe_key=lambda _: None,
 )
 QUICK = msgspec.structs.replace(KIND, name="test.quick", time_limit_seconds=0.2)
@@ -53,11 +58,14 @@ class Bench:
         self.runner = Runner(new_id(), cast(Tools, None), lease_seconds=1.2)
         self._patch = monkeypatch
 
-    async def accept(self, body: Body, kind: JobKind[Work] = KIND) -> JobId:
+    def declare(self, body: Body, kind: JobKind[Work]) -> None:
         async def on_end(_uow: UnitOfWork, job: EndedJob, _args: Work) -> None:
             self.ends.append(job)
 
         self._patch.setitem(REGISTRY, kind.name, Actor(kind=kind, run=cast(Any, body), on_end=on_end))
+
+    async def accept(self, body: Body, kind: JobKind[Work] = KIND) -> JobId:
+        self.declare(body, kind)
         async with unit_of_work() as uow:
             return await uow.enqueue(kind, Work("w"), subject=self.someone)
 
@@ -200,3 +208,33 @@ async def test_a_long_job_keeps_its_lease(bench: Bench) -> None:
     await bench.runner.run(job_id)
     row = await bench.row(job_id)
     assert (row.state, row.attempt) == ("succeeded", 1)
+
+
+async def test_work_that_will_not_stop_can_write_nothing(bench: Bench) -> None:
+    """It swallows its cancellation and goes on after the time limit, while the next attempt does the job."""
+    runs: list[asyncio.Task[None]] = []
+    late: list[str] = []
+
+    async def body(job: Job[Work, Any]) -> None:
+        async def stubborn() -> None:
+            await asyncio.sleep(0.6)
+            try:
+                async with unit_of_work() as uow:
+                    await uow.audit(bench.someone, "late.effect")
+                    await job.attempt.succeed(uow)
+            except LeaseLost:
+                late.append("refused")
+
+        if job.attempt.claim.attempt == 1:
+            runs.append(asyncio.create_task(stubborn(), context=contextvars.Context()))
+            await asyncio.sleep(20)
+        await runs[0]
+
+    job_id = await bench.accept(body, QUICK)
+    await bench.runner.run(job_id)
+    assert (await bench.row(job_id)).state == "waiting"
+    await runs[0]
+    await query.execute("UPDATE jobs SET retry_at = now()")
+    await bench.runner.run(job_id)
+    assert ((await bench.row(job_id)).state, late) == ("succeeded", ["refused"])
+    assert await query.fetch_value("SELECT count(*) FROM audit_log") == 0

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 
+import msgspec
 import pytest
 
 import backend
@@ -39,8 +40,18 @@ def test_a_kind_without_its_limits_cannot_be_declared() -> None:
         JobKind(name="half", args=int, queue="default")  # type: ignore[call-arg, type-var]
     with pytest.raises(ValueError, match="no queue"):
         _variant(queue="fast")
-    with pytest.raises(ValueError, match="limits"):
-        _variant(time_limit_seconds=0)
+    for limit in ("time_limit_seconds", "max_age_seconds", "concurrency_per_tenant", "concurrency_per_key"):
+        with pytest.raises(ValueError, match="limits"):
+            _variant(**{limit: 0})
+    for name in JobKind.__struct_fields__:
+        with pytest.raises(TypeError):
+            JobKind(**{key: value for key, value in msgspec.structs.asdict(INGEST).items() if key != name})
+
+
+def test_retries_cannot_march_in_step() -> None:
+    for jitter, delay in ((0.0, 1.0), (1.0, 1.0), (0.2, -1.0)):
+        with pytest.raises(ValueError, match="jitter"):
+            RetrySchedule((delay,), jitter)
 
 
 def test_only_what_people_asked_for_may_be_called_off() -> None:
@@ -64,6 +75,4 @@ def test_retries_spread_around_their_schedule() -> None:
 
 
 def _variant(**changes: object) -> object:
-    import msgspec
-
     return JobKind(**(msgspec.structs.asdict(INGEST) | changes))  # type: ignore[arg-type]
