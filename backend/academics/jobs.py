@@ -51,6 +51,9 @@ COURSE_RESTORED: Final = JobKind(
     time_limit_seconds=HOUR,
     max_age_seconds=7 * DAY,
     concurrency_per_tenant=2,
+    concurrency_per_key=1,
+    concurrency_key=lambda args: str(args.course_id),
     cancellable=False,
+    schedulable=False,
     dedupe_key=lambda _: None,  # each time away has its own losses
 )
