@@ -11,9 +11,11 @@ Behaviour = Literal[
     "invented_marker",
     "changed_number",
     "obeys_order",
+    "one_invented",
     "cut",
     "stall",
     "stall_before_first",
+    "stall_after_sentence",
     "overloaded",
     "not_ready",
     "too_long",
@@ -31,6 +33,8 @@ NOTHING_FOUND = "NOT_IN_MATERIAL"
 _ORDER = re.compile(
     r"\b(?:ignore|disregard|forget|reply|respond|say|reveal|print|output)\b|تجاهل|اكتب|قل", re.IGNORECASE
 )
+# What only a machine would do: nothing in the document says in plain words what obeying it makes a model say.
+_BACKWARDS = re.compile(r"backwards: (?P<words>[^.]+)")
 _NUMBER = re.compile(r"\d+")
 _PIECE = re.compile(r"\s*\S+")
 
@@ -54,6 +58,8 @@ def plan_for(behaviour: Behaviour, prompt: Prompt) -> Plan:
     pieces = tuple(_PIECE.findall(_text(behaviour, prompt)))
     if behaviour in ("cut", "stall", "broken_json", "error_event", "not_text"):
         return Plan(pieces[:PIECES_BEFORE_FAULT], behaviour)
+    if behaviour == "stall_after_sentence":
+        return Plan((*pieces, " Then"), "stall")
     if behaviour == "ends_without_reason":
         return Plan(pieces, behaviour)
     return Plan(pieces)
@@ -68,9 +74,21 @@ def _text(behaviour: Behaviour, prompt: Prompt) -> str:
     if behaviour == "changed_number":
         return _cited(_with_other_number(prompt, best))
     if behaviour == "obeys_order":
+        if (hidden := _hidden(prompt)) is not None:
+            return _cited(hidden)
         order = next((sentence for sentence in prompt.sentences() if _ORDER.search(sentence.text)), best)
         return _cited(order)
+    if behaviour == "one_invented":
+        return f"{_cited(best)} Whoever forgets this fails the course [{best.number}]."
     return _cited(best)
+
+
+def _hidden(prompt: Prompt) -> Sentence | None:
+    """What a model says that obeys an order to write some words backwards; None when the prompt has no such order."""
+    for sentence in prompt.sentences():
+        if (order := _BACKWARDS.search(sentence.text)) is not None:
+            return Sentence(sentence.number, order["words"].strip()[::-1])
+    return None
 
 
 def _cited(sentence: Sentence) -> str:

@@ -1,6 +1,7 @@
-"""Answers of a model that speaks OpenAI's wire format, right and wrong."""
+"""Answers of models that speak OpenAI's and TGI's wire formats, right and wrong, through api and gateway to the reader."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -8,11 +9,16 @@ from typing import Any
 
 import pytest
 
+from inference_gateway.upstreams.deadlines import Deadlines
 from tests import gateways
+from tests.fakes.behaviours import plan_for
+from tests.fakes.openai_server import openai_server
+from tests.fakes.prompts import read_prompt
 from tests.fakes.server import FakeServer
 from tests.fakes.tgi_server import tgi_server
 from tests.tutoring import Replica, Replicas
 
+SERVERS = {"openai": openai_server, "tgi": tgi_server}
 GENES = "How many genes does a mitochondrion hold of its own?"
 
 
@@ -41,10 +47,7 @@ def test_a_right_answer_is_generated_and_cited(writer: Replica, fake_model: Fake
     assert text[citation["char_start"] : citation["char_end"]] == citation["quote"]
 
 
-@pytest.mark.parametrize(
-    "behaviour",
-    ["invented_marker", "changed_number", "overloaded", "not_ready", "cut", "broken_json", "error_event", "not_text"],
-)
+@pytest.mark.parametrize("behaviour", ["overloaded", "not_ready", "broken_json", "error_event", "not_text"])
 def test_what_cannot_be_trusted_is_replaced_by_quotes(writer: Replica, fake_model: FakeServer, behaviour: Any) -> None:
     fake_model.always(behaviour)
 
@@ -121,13 +124,16 @@ def test_a_third_open_answer_is_refused(writer: Replica, other: Replica, fake_mo
     assert afterwards.status_code == 200
 
 
-@pytest.fixture(scope="module")
-def tgi_writer(campus_replicas: Replicas) -> Iterator[tuple[Replica, FakeServer]]:
-    """An api process whose generation model is a TGI server."""
+@pytest.fixture(scope="module", params=["openai", "tgi"])
+def either(request: pytest.FixtureRequest, campus_replicas: Replicas) -> Iterator[tuple[Replica, FakeServer]]:
+    """An api process with a generation model of that kind, for which its gateway has little patience."""
     with (
-        tgi_server() as fake,
+        SERVERS[request.param]() as fake,
         gateways.running_gateway(
-            key=campus_replicas.gateway.key, generation_url=fake.url, generation_api="tgi"
+            key=campus_replicas.gateway.key,
+            generation_url=fake.url,
+            generation_api=request.param,
+            deadlines=Deadlines(first_seconds=3.0, between_seconds=1.0),
         ) as gateway,
     ):
         replica = campus_replicas.start(gateway_url=gateway.url)
@@ -135,16 +141,70 @@ def tgi_writer(campus_replicas: Replicas) -> Iterator[tuple[Replica, FakeServer]
         replica.close()
 
 
-@pytest.mark.parametrize(("behaviour", "degraded"), [("right", False), ("changed_number", True), ("cut", True)])
-def test_tgi_gives_the_same_answers(tgi_writer: tuple[Replica, FakeServer], behaviour: Any, degraded: bool) -> None:
-    replica, fake = tgi_writer
+@pytest.mark.parametrize(
+    ("behaviour", "degraded"),
+    [("right", False), ("invented_marker", True), ("changed_number", True), ("cut", True), ("stall", True)],
+)
+def test_each_kind_of_server_is_checked(either: tuple[Replica, FakeServer], behaviour: Any, degraded: bool) -> None:
+    replica, fake = either
     fake.behave(behaviour)
+    before = len(fake.generations())
 
     answer = replica.ask("student", fresh(GENES))
 
-    assert fake.generations()
-    assert answer["degraded"] is degraded
+    assert len(fake.generations()) == before + 1
+    assert (answer["verdict"], answer["degraded"]) == ("answered", degraded)
     assert "37 genes" in answer["answer"]
+    assert "38" not in answer["answer"]
+    assert "37 genes" in answer["citations"][0]["quote"]
+
+
+def test_a_model_that_stalls_after_a_sentence_leaves_that_sentence(either: tuple[Replica, FakeServer]) -> None:
+    replica, fake = either
+    fake.behave("stall_after_sentence")
+
+    answer = replica.ask("student", fresh(GENES))
+
+    assert (answer["verdict"], answer["degraded"]) == ("partly", False)
+    assert "37 genes" in answer["answer"]
+
+
+def test_a_model_that_obeys_a_hidden_order_is_not_heard(either: tuple[Replica, FakeServer]) -> None:
+    """The guard does not know this order, so the model reads and obeys it: only the checker of sentences stands between."""
+    replica, fake = either
+    fake.behave("obeys_order")
+
+    answer = replica.ask("student", fresh("What do ribosomes assemble?"))
+
+    said = "".join(plan_for("obeys_order", read_prompt(_prompt(fake))).pieces)
+    assert re.fullmatch(r"the exam is cancelled \[\d+\]\.", said)
+    assert answer["degraded"]
+    assert "proteins" in answer["answer"]
+    assert "cancelled" not in json.dumps(answer)
+
+
+def test_an_answer_that_lost_a_sentence_says_so_everywhere(either: tuple[Replica, FakeServer]) -> None:
+    replica, fake = either
+    fake.behave("one_invented")
+
+    seen = events(replica, fresh(GENES))
+
+    assert "forgets" in "".join(plan_for("one_invented", read_prompt(_prompt(fake))).pieces)
+    done = seen[-1]
+    assert done["type"] == "done"
+    answer = done["answer"]
+    assert (answer["verdict"], answer["degraded"], len(answer["citations"])) == ("partly", False, 1)
+    assert "37 genes" in answer["answer"]
+    assert "".join(event["text"] for event in seen if event["type"] == "delta") == answer["answer"]
+    assert "forgets" not in json.dumps(seen)
+    (turn,) = replica["student"].get(f"/chat/sessions/{answer['session_id']}").json()["turns"]
+    assert (turn["state"], turn["verdict"], turn["answer"]) == ("done", "partly", answer["answer"])
+
+
+def _prompt(fake: FakeServer) -> str:
+    """All text of the latest request, as the model reads it."""
+    body = fake.generations()[-1].body
+    return str(body["inputs"]) if "inputs" in body else "\n\n".join(each["content"] for each in body["messages"])
 
 
 def _until(lines: Iterator[str], text: str) -> Iterator[str]:
