@@ -10,7 +10,7 @@ from backend.kit.subject import Locale
 from db.errors import UniqueViolation
 from db.repositories import identity, people, rights
 from db.repositories.identity import TenantRow
-from db.repositories.people import NewPerson, PersonRow
+from db.repositories.people import NewPerson, PersonRow, PersonState
 from db.unit_of_work import UnitOfWork, unit_of_work
 from ops.runtime.ids import TenantId, UserId
 
@@ -62,6 +62,7 @@ async def add_person(
     password_hash: str | None,
     locale: Locale = "en",
     is_demo: bool = False,
+    state: PersonState = "active",
 ) -> PersonRow:
     """Add a person with a key of their own.
 
@@ -79,6 +80,7 @@ async def add_person(
         password_hash=password_hash,
         data_key=new_wrapped_key(user_id),
         is_demo=is_demo,
+        state=state,
     )
     try:
         return await people.add(uow, person)

@@ -57,7 +57,7 @@ class LinkRefused(TokenRefused):
 
 
 class RegistrationClosed(LyceumError):
-    """People do not register themselves here; an administrator makes the account and hands out a sign-in link."""
+    """People with this address do not register themselves here; an administrator makes the account and sends a link."""
 
     type = "registration-closed"
     status = 403

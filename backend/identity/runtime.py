@@ -18,6 +18,7 @@ class Runtime:
 
     environment: str
     base_url: str
+    registration_domains: frozenset[str]
     access_tokens: AccessTokens
     refresh_key: bytes
     cookie_key: bytes
@@ -44,6 +45,7 @@ def open_identity(settings: Settings, redis: Redis | None) -> Runtime:
     _runtime = Runtime(
         environment=settings.env,
         base_url=settings.base_url,
+        registration_domains=settings.domains_of_registration,
         access_tokens=AccessTokens(seed, TOKEN_ISSUER),
         refresh_key=_derived(seed, b"refresh-successor"),
         cookie_key=_derived(seed, b"session-cookie"),

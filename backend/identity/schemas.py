@@ -30,6 +30,12 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     locale: Locale = "en"
 
 
+class RegistrationReceived(msgspec.Struct, frozen=True, kw_only=True):
+    """What everybody is told whose account an administrator confirms first, also where there is one already."""
+
+    state: Literal["received"] = "received"
+
+
 class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A sign-in."""
 

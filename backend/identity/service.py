@@ -18,7 +18,6 @@ from backend.identity.errors import (
     LinkRefused,
     PasswordWrong,
     PersonNotFound,
-    RegistrationClosed,
     SignInFailed,
     SignInLocked,
 )
@@ -26,7 +25,7 @@ from backend.identity.keys import person_key
 from backend.identity.links import make_link
 from backend.identity.revocation import rights_changed
 from backend.identity.runtime import close_identity, open_identity, runtime
-from backend.identity.schemas import LinkSignIn, PasswordChange, ProfileChange, Registration, SignInLink
+from backend.identity.schemas import LinkSignIn, PasswordChange, ProfileChange, SignInLink
 from backend.identity.sessions import OpenedSession, Origin
 from backend.identity.subjects import subject_for_user
 from backend.kit.subject import Locale, Subject
@@ -56,7 +55,6 @@ __all__ = [
     "person_key",
     "purge_sessions",
     "refuse_demo_accounts",
-    "register",
     "reset_link",
     "reset_password",
     "sign_in",
@@ -66,31 +64,6 @@ __all__ = [
 
 ADMINISTRATOR_ROLES = ("admin", "ops")
 SESSION_RETENTION_DAYS = 90
-
-
-async def register(new: Registration) -> PersonRow:
-    """Make one's own account: an active student of the installation's tenant, in development alone.
-
-    Raises:
-        RegistrationClosed: not in development.
-        PasswordWeak, EmailTaken
-    """
-    if not runtime().is_development:
-        raise RegistrationClosed
-    password_hash = await accounts.new_password_hash(new.password, new.email)
-    tenant = await ensure_default_tenant()
-    async with unit_of_work() as uow:
-        person = await accounts.add_person(
-            uow,
-            tenant.id,
-            email=new.email,
-            display_name=new.display_name,
-            password_hash=password_hash,
-            locale=new.locale,
-        )
-        await accounts.give_role(uow, tenant.id, person.id, "student")
-        await uow.audit(None, "person.registered", {"user_id": person.id}, tenant_id=tenant.id)
-    return person
 
 
 async def sign_in(email: str, password: str, origin: Origin, *, refreshable: bool = True) -> OpenedSession:

@@ -53,6 +53,7 @@ class NewPerson(msgspec.Struct, frozen=True, kw_only=True):
     password_hash: str | None
     data_key: bytes
     is_demo: bool = False
+    state: PersonState = "active"
 
 
 _FIELDS = [field for field in PersonRow.__struct_fields__ if field != "has_password"]
@@ -80,7 +81,7 @@ async def add(uow: UnitOfWork, person: NewPerson) -> PersonRow:
         PersonRow,
         f"""INSERT INTO users (id, tenant_id, email, email_normalised, display_name, locale, password_hash, data_key, is_demo,
                                state, authority_epoch, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', 1, now(), now()) RETURNING {PERSON}""",
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, now(), now()) RETURNING {PERSON}""",
         *msgspec.structs.astuple(person),
     )
     assert row is not None

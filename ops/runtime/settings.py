@@ -5,6 +5,7 @@ A default that is made on the machine (data folder, development secrets, address
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -54,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8000
     public_url: str = ""
     trusted_proxies: str = ""
+    registration_domains: str = ""
     metrics_address: str = ""
     demo_password: str = ""
     signing_key: str = ""
@@ -94,14 +96,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return (self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
 
     @property
+    def domains_of_registration(self) -> frozenset[str]:
+        """The mail domains, in lower case, whose people may ask for an account; a domain does not stand for those below it."""
+        return frozenset(domain.strip().casefold() for domain in self.registration_domains.split(",") if domain.strip())
+
+    @property
     def direct_database_url(self) -> str:
         """Address of a session connection: migrations and advisory locks need one (PgBouncer has none to give)."""
         return self.database_direct_url or self.database_url
 
 
-_OWN = ("env", "data_dir", "port", "public_url", "trusted_proxies", "metrics_address", "demo_password", "signing_key", "master_key",
-        "service_key", "model", "model_sha256", "model_precision", "embedder", "log_level", "max_upload_bytes",
-        "rate_reads", "rate_writes", "rate_questions", "rate_sign_ins", "rate_links", "rate_refreshes")  # fmt: skip
+_OWN = ("env", "data_dir", "port", "public_url", "trusted_proxies", "registration_domains", "metrics_address", "demo_password",
+        "signing_key", "master_key", "service_key", "model", "model_sha256", "model_precision", "embedder", "log_level",
+        "max_upload_bytes", "rate_reads", "rate_writes", "rate_questions", "rate_sign_ins", "rate_links",
+        "rate_refreshes")  # fmt: skip
+
+_DOMAIN = re.compile(r"[^@\s*.]+(\.[^@\s*.]+)+")
 
 _MODELS = ("model", "embedder")
 """A folder's name or the id of a hub model; a folder is made absolute here, since other processes start elsewhere."""
@@ -171,6 +181,8 @@ def _explain(error: msgspec.ValidationError) -> str:
 def _check(settings: Settings) -> None:
     if not 1 <= settings.port <= 65535:
         raise SettingsError(f"LYCEUM_PORT must lie between 1 and 65535, not {settings.port}")
+    if wrong := [domain for domain in settings.domains_of_registration if not _DOMAIN.fullmatch(domain)]:
+        raise SettingsError(f"LYCEUM_REGISTRATION_DOMAINS takes mail domains between commas, not {wrong[0]}")
     if settings.env != "production":
         return
     if settings.demo_password:

@@ -2,18 +2,30 @@
 
 from typing import Any
 
-from litestar import Controller, Request, post
+from litestar import Controller, Request, Response, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
-from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CONTENT
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_202_ACCEPTED, HTTP_204_NO_CONTENT
 
-from backend.identity import service, sessions
-from backend.identity.schemas import LinkSignIn, Login, Refresh, Registration, TokenPair, WebSocketTicket
+from backend.identity import registration, service, sessions
+from backend.identity.schemas import (
+    LinkSignIn,
+    Login,
+    Refresh,
+    Registration,
+    RegistrationReceived,
+    TokenPair,
+    WebSocketTicket,
+)
 from backend.identity.sessions import Origin
 from backend.kit.http import CurrentSubject, public, signed_in
 from db.repositories.people import PersonRow
 
 SIGN_IN = public(request_class="sign_ins")
 LINK = public(request_class="links")
+WAITING = {
+    HTTP_202_ACCEPTED: ResponseSpec(RegistrationReceived, description="an administrator confirms the account first")
+}
 REFRESH = public(request_class="refreshes")
 
 
@@ -28,10 +40,17 @@ class AuthController(Controller):
     path = "/api/v1/auth"
     tags = ("identity",)
 
-    @post("/register", opt=SIGN_IN, status_code=HTTP_201_CREATED)
-    async def register(self, data: JSONBody[Registration]) -> PersonRow:
-        """Make an account of one's own (where the installation allows it)."""
-        return await service.register(data)
+    @post("/register", opt=SIGN_IN, status_code=HTTP_201_CREATED, responses=WAITING)
+    async def register(self, data: JSONBody[Registration]) -> Response[PersonRow]:
+        """Make an account of one's own, where the installation allows it.
+
+        Outside development the answer is 202, whether or not the address has an account: a new one waits until an
+        administrator enables it and sends a sign-in link to the address. The password is then chosen anew.
+        """
+        person = await registration.register(data)
+        if person is None:
+            return Response(RegistrationReceived(), status_code=HTTP_202_ACCEPTED)  # type: ignore[arg-type]
+        return Response(person, status_code=HTTP_201_CREATED)
 
     @post("/login", opt=SIGN_IN, status_code=HTTP_200_OK)
     async def login(self, request: Request[Any, Any, Any], data: JSONBody[Login]) -> TokenPair:

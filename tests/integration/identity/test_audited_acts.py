@@ -29,6 +29,7 @@ TOLD_ELSEWHERE = {
     "document.purged": f"{RETENTION}/test_courses.py",
     "document.ready": "tests/integration/documents/test_ingestion.py",
     "documents.removed": f"{RETENTION}/test_courses.py",
+    "person.registration_repeated": "tests/integration/identity/test_registration.py",
     "permission.refused": "tests/integration/identity/test_rights.py",
     "person.purged": f"{RETENTION}/test_people.py",
     "search.performed": "tests/integration/search/test_search.py",
