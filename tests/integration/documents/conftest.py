@@ -14,6 +14,7 @@ import pytest
 from backend.academics import enrolments
 from backend.identity import rights
 from backend.identity.schemas import NewGrant
+from backend.kit.http.browser import SESSION_COOKIE
 from backend.kit.subject import Subject
 from ops.local.ports import free_port
 from ops.runtime.ids import CourseId
@@ -60,6 +61,7 @@ class Site:
     settings: Settings
     course_id: CourseId
     clients: dict[str, httpx.Client]
+    cookies: dict[str, str]
 
     def __getitem__(self, person: str) -> httpx.Client:
         return self.clients[person]
@@ -67,6 +69,12 @@ class Site:
     def upload(self, data: bytes, name: str, person: str = "lecturer", **fields: str) -> httpx.Response:
         form = {"course_id": str(self.course_id), **fields}
         return self[person].post("/documents", data=form, files={"file": (name, data)})
+
+    def page(self, person: str, path: str) -> str:
+        """A page as that person's browser gets it."""
+        address = f"http://127.0.0.1:{self.settings.port}{path}"
+        answer = httpx.get(address, cookies={SESSION_COOKIE: self.cookies[person]}, headers={"accept": "text/html"})
+        return answer.raise_for_status().text
 
     def ended(self, document_id: str) -> dict[str, Any]:
         """Wait until the latest version is ready or failed."""
@@ -98,7 +106,7 @@ def site(
     redis_urls = valkey_server.url(10), valkey_server.url(11)
     settings = settings_for(folder, module_database, *redis_urls, vector_server.url, gateway_server)
     settings = msgspec.structs.replace(settings, port=free_port(), max_upload_bytes=4 * 1024 * 1024)
-    course_id, tokens = asyncio.run(_people(settings))
+    course_id, tokens, cookies = asyncio.run(_people(settings))
     with ExitStack() as stack:
         for name in ("worker", "clock"):
             stack.enter_context(process(name, settings, folder))
@@ -110,10 +118,11 @@ def site(
             )
             for person, token in tokens.items()
         }
-        yield Site(settings, course_id, clients)
+        yield Site(settings, course_id, clients, cookies)
 
 
-async def _people(settings: Settings) -> tuple[CourseId, dict[str, str]]:
+async def _people(settings: Settings) -> tuple[CourseId, dict[str, str], dict[str, str]]:
+    """The course, and by name everybody's access token and session cookie."""
     async with campus.opened(settings):
         home, away = await furnish("north"), await furnish("south")
         lecturer = await campus.person(home.tenant, "lecturer")
@@ -128,5 +137,6 @@ async def _people(settings: Settings) -> tuple[CourseId, dict[str, str]]:
             "idle": idle,
             "foreigner": away.administrator,
         }
-        tokens = {name: (await campus.sign_in(who.user_id)).tokens().access_token for name, who in people.items()}
-        return home.course.id, tokens
+        opened = {name: await campus.sign_in(who.user_id) for name, who in people.items()}
+        tokens = {name: session.tokens().access_token for name, session in opened.items()}
+        return home.course.id, tokens, {name: session.cookie() for name, session in opened.items()}

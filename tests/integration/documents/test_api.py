@@ -1,6 +1,7 @@
 """Documents over HTTP, with worker and clock at work."""
 
 import hashlib
+import re
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -8,8 +9,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.integration.documents.conftest import Site
+from tests.integration.documents.conftest import READY_SECONDS, Site
 from tests.integration.documents.test_ingestion import MARKDOWN
+from tests.processes import until
 
 DATA = Path(__file__).parents[2] / "data" / "documents"
 
@@ -80,6 +82,42 @@ def test_jobs_tell_how_far_they_are(site: Site) -> None:
     assert site["student"].get("/jobs").json()["items"] == []
 
 
+def test_counts_are_seen_while_a_document_is_read(site: Site) -> None:
+    """By the document, by its row on the course's page, and by the job's events."""
+    many = "".join(
+        f"# Part {n}\n\n" + f"Sentence {n} of the long book speaks of number {n}. " * 25 + "\n\n" for n in range(120)
+    )
+    accepted = site.upload(many.encode(), "book.md").raise_for_status().json()
+    course = f"/courses/{site.course_id}"
+    seen: dict[tuple[str, int, int], str] = {}
+
+    def over() -> bool:
+        document = site["lecturer"].get(f"/documents/{accepted['id']}").raise_for_status().json()
+        progress = document["progress"]
+        if 0 < progress["done"] < progress["total"]:
+            seen[document["state"], progress["done"], progress["total"]] = site.page("lecturer", course)
+        return document["state"] in ("ready", "failed")
+
+    until(over, READY_SECONDS, lambda: str(list(seen)))
+
+    passages = site["lecturer"].get(f"/documents/{accepted['id']}").json()["passages"]
+    halfway = [(done, total) for state, done, total in seen if state == "embedding"]
+    assert halfway == sorted(halfway)
+    assert {total for _, total in halfway} == {passages}
+    bars = re.compile(rf'<progress max="{passages}" value="(\d+)"')
+    shown = {int(bar[1]) for page in seen.values() for bar in bars.finditer(page)}
+    assert any(0 < done < passages for done in shown)
+    assert any(f"{done} of {passages}" in page for done in shown for page in seen.values())
+    assert f"of {passages}" not in site.page("lecturer", course), "it has ended"
+    events = site["lecturer"].get(f"/jobs/{accepted['job_id']}/events").json()["items"]
+    counts = [
+        (each["data"]["done"], each["data"]["total"]) for each in events if each["data"].get("stage") == "embedding"
+    ]
+    assert (counts[0], counts[-1]) == ((0, passages), (passages, passages))
+    assert counts == sorted(counts)
+    assert any(0 < done < total for done, total in counts)
+
+
 def test_who_may_do_what(site: Site) -> None:
     document = site.ready(b"# Rights\n\nOnly the right people read this.", "rights.md")
     here = f"/documents/{document['id']}"
@@ -103,6 +141,24 @@ def test_a_deleted_document_is_gone_from_the_next_request_on(site: Site) -> None
     again = site.upload(b"# Gone\n\nThis will be deleted soon.", "gone.md")
     assert again.status_code == 202
     assert again.json()["id"] != document["id"]
+
+
+def test_a_deletion_is_taken_back(site: Site) -> None:
+    document = site.ready(b"# Back\n\nThis will be missed.", "back.md")
+    here, course = f"/documents/{document['id']}", {"course_id": str(site.course_id)}
+    assert site["lecturer"].delete(here).status_code == 204
+    listed = site["lecturer"].get("/documents", params=course | {"deleted": True}).json()["items"]
+    assert "purge_after" in next(one for one in listed if one["id"] == document["id"])
+    assert site["student"].get("/documents", params=course | {"deleted": True}).status_code == 403
+    refused = {"student": 403, "idle": 403, "foreigner": 404}
+    assert {person: site[person].post(f"{here}/restore").status_code for person in refused} == refused
+    assert site["lecturer"].post(f"/documents/{uuid4()}/restore").status_code == 404
+
+    until(lambda: site["lecturer"].post(f"{here}/restore").status_code == 200, READY_SECONDS)  # 409 while it is pruned
+
+    assert site.ended(document["id"])["state"] == "ready"
+    assert "missed" in site["student"].get(f"{here}/text").json()["text"]
+    assert "purge_after" not in site["lecturer"].post(f"{here}/restore").raise_for_status().json()
 
 
 def test_a_new_version_takes_over_when_it_is_ready(site: Site) -> None:
