@@ -26,13 +26,21 @@ def error_page(request: PageRequest, exception: Exception) -> Response[Any]:
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return Redirect(f"/sign-in?next={quote(target)}", status_code=303)
     t = Translator(reader_locale(request, current_reader(request)))
-    known = f"problem.{error.type}"
     problem = problem_document(error)
-    detail = problem.detail if t.locale == "en" or not t.known(known) else t(known)
+    detail = _sentence(t, error.type, error.status, problem.detail)
     response = render(request, "error.html", status=error.status, problem=problem, detail=detail)
     if error.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
+
+
+def _sentence(t: Translator, kind: str, status: int, english: str) -> str:
+    """Return what to tell the reader; details of problems are in English and speak to programs."""
+    if t.known(f"problem.{kind}"):
+        return t(f"problem.{kind}")
+    if t.locale == "en":
+        return english
+    return t("problem.not-found" if status == 404 else "client.refused")
 
 
 def respond_to_anybody(request: PageRequest, exception: Exception) -> Response[Any]:

@@ -6,6 +6,10 @@ from typing import Final
 
 from markupsafe import Markup
 
+from backend.documents.failures import localised
+from backend.kit.subject import Locale
+from rag.parse import FAILURE_TYPES
+
 _UNITS: Final = ("B", "KB", "MB", "GB")
 _KINDS: Final = {
     "application/pdf": "PDF",
@@ -55,6 +59,12 @@ def day(value: date) -> Markup:
 def kind(media_type: str) -> str:
     """Return the short name of a document format, empty for one that cannot be read."""
     return _KINDS.get(media_type, "")
+
+
+def reason(detail: str, failure: str, locale: Locale) -> str:
+    """Return why a job failed, in the reader's language where the file was the reason."""
+    known = next((known for known in FAILURE_TYPES if known == failure), None)
+    return localised(known, detail, locale) if known else detail
 
 
 def device(user_agent: str) -> str:

@@ -61,6 +61,7 @@ def templates() -> Environment:
         "day": formats.day,
         "kind": formats.kind,
         "device": formats.device,
+        "reason": formats.reason,
     }
     return environment
 
@@ -82,6 +83,7 @@ def render(request: PageRequest, template: str, *, status: int = 200, **context:
             csrf_token=protection.csrf_token(subject.session_id) if subject and subject.session_id else "",
             navigation=navigation(subject, request.url.path) if subject else (),
             path=request.url.path,
+            address=_address(request),
             static=release_root(),
             **context,
         )
@@ -125,6 +127,11 @@ def navigation(subject: Subject, path: str) -> list[NavigationItem]:
 
 def _opens(subject: Subject, permission: str) -> bool:
     return subject.can(permission) if permission in TENANT_WIDE else subject.can_anywhere(permission)
+
+
+def _address(request: PageRequest) -> str:
+    """Return where the reader is, for links that lead back."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def _json_block(value: object) -> Markup:

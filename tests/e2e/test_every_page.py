@@ -83,6 +83,37 @@ async def test_pages_before_the_sign_in(visit: Visit, language: str) -> None:
         assert await visitor.audit() == []
 
 
+async def test_an_incomplete_link_offers_nothing_to_send(visit: Visit) -> None:
+    visitor = await visit()
+    await visitor.open("/sign-in/link")
+    await expect(visitor.page.get_by_role("alert")).to_contain_text("not complete")
+    await expect(visitor.page.locator("#link-form")).to_be_hidden()
+    await visitor.page.get_by_role("link", name="Sign in with a password").click()
+    await visitor.page.wait_for_url("**/sign-in")
+
+
+async def test_an_empty_field_has_the_pages_direction_and_a_filled_one_its_own(campus: Campus, visit: Visit) -> None:
+    visitor = await visit()
+    await visitor.sign_in(Person(campus.stack.student, campus.stack.password))
+    question = visitor.page.locator("#question")
+    for language, direction in (("ar", "rtl"), ("en", "ltr")):
+        assert await visitor.call("PATCH", "/api/v1/me", {"locale": language}) == 200
+        await visitor.open("/chat")
+        await expect(question).to_have_css("direction", direction)
+        for text, own in (("What is a shell?", "ltr"), ("ما هي الصدفة؟", "rtl")):
+            await question.fill(text)
+            await expect(question).to_have_css("direction", own)
+
+
+async def test_a_long_question_is_seen_whole(campus: Campus, visit: Visit) -> None:
+    visitor = await visit(width=NARROWEST)
+    await visitor.sign_in(Person(campus.stack.student, campus.stack.password))
+    await visitor.open("/chat")
+    question = visitor.page.locator("#question")
+    await question.fill("Which of these commands shows what a folder holds? " * 3)
+    assert await question.evaluate("field => field.scrollHeight <= field.clientHeight")
+
+
 async def test_a_language_chosen_by_a_person_is_theirs_everywhere(campus: Campus, visit: Visit) -> None:
     visitor = await visit()
     person = campus.person("Huda", "student")

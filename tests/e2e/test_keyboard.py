@@ -76,6 +76,18 @@ async def test_a_menu_closes_by_escape_and_gives_the_focus_back(campus: Campus, 
     await expect(visitor.page.locator(".document summary")).to_be_focused()
 
 
+async def test_the_conversations_of_a_narrow_window_close_by_escape(campus: Campus, visit: Visit) -> None:
+    visitor = await visit(width=360)
+    await visitor.sign_in(campus.person("Salma", "student"))
+    await visitor.open("/chat")
+    opener = visitor.page.get_by_role("button", name="Conversations", exact=True)
+    await opener.press("Enter")
+    await expect(visitor.page.locator("#conversations")).to_be_visible()
+    await visitor.page.keyboard.press("Escape")
+    await expect(visitor.page.locator("#conversations")).to_be_hidden()
+    await expect(opener).to_be_focused()
+
+
 async def tab_to_menu(visitor: Visitor) -> None:
     await expect(visitor.page.locator(".document[data-state=ready]")).to_be_visible(timeout=ANSWER_MS)
     await visitor.page.locator("#files").focus()

@@ -7,6 +7,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
+from backend.academics.enrolments import enrol_by_email
 from backend.academics.schemas import NewCourse
 from backend.academics.service import create_course
 from backend.identity.schemas import ProfileChange
@@ -24,6 +25,7 @@ async def test_a_student_may_not_open_administration(site: Site, path: str) -> N
     refused = await browser.get(path)
     assert refused.status_code == 403
     assert "You may not open this page" in refused.text
+    assert "Your administrator can give it to you" in refused.text
     assert 'href="/admin' not in (await browser.get("/courses")).text
     allowed = await (await site.signed_in(site.administrator)).get(path)
     assert allowed.status_code == 200
@@ -37,6 +39,14 @@ async def test_another_courses_pages_do_not_exist(site: Site) -> None:
         assert site.course.title not in answer.text
     assert (await browser.get(f"/documents/{uuid4()}")).status_code == 404
     assert (await browser.get(f"/jobs/{uuid4()}")).status_code == 404
+
+
+async def test_only_who_prepares_a_course_tests_its_search(site: Site) -> None:
+    await enrol_by_email(site.administrator, site.course.id, [site.student.email])
+    for person, word in ((site.student, "Find the places"), (site.administrator, "before your students do")):
+        page = (await (await site.signed_in(person)).get(f"/courses/{site.course.id}/search")).text
+        assert word in page
+        assert ("Test search" in page) == (person is site.administrator)
 
 
 async def test_an_unknown_address_is_a_page_for_people_and_a_problem_for_programs(site: Site) -> None:
@@ -77,6 +87,9 @@ async def test_pages_speak_the_readers_language(site: Site) -> None:
     assert "لا مقررات بعد" in page.text
     assert browser.cookies["lyceum_locale"] == "ar"
     assert "لا توجد صفحة بهذا العنوان" in (await browser.get(f"/courses/{site.course.id}")).text
+    unheard_of = f"/admin/academics/{uuid4()}"  # a fault without a sentence of its own in the catalogue
+    await change_profile(site.administrator, ProfileChange(locale="ar"))
+    assert "زال ما كان يؤدي إليه" in (await (await site.signed_in(site.administrator)).get(unheard_of)).text
 
 
 async def test_the_audit_api_and_page_agree(site: Site) -> None:

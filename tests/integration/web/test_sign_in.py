@@ -110,7 +110,10 @@ async def test_the_language_of_the_door(site: Site) -> None:
     browser = site.browser()
     assert 'lang="en"' in (await browser.get("/sign-in")).text
     assert 'dir="rtl"' in (await site.browser(**{"accept-language": "ar-EG,en;q=0.5"}).get("/sign-in")).text
-    await browser.get("/language?to=ar&next=/sign-in")
+    door = (await browser.get("/sign-in?next=/chat%3Fcourse=1")).text
+    there = re.search(r'href="(/language[^"]+)"', door)
+    assert there is not None
+    assert (await browser.get(there[1].replace("&amp;", "&"))).headers["location"] == "/sign-in?next=/chat%3Fcourse=1"
     assert 'lang="ar" dir="rtl"' in (await browser.get("/sign-in")).text
     await browser.get("/language?to=xx&next=/sign-in")
     assert 'lang="ar"' in (await browser.get("/sign-in")).text

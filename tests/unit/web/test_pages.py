@@ -8,6 +8,7 @@ import pytest
 from backend.web import formats
 from backend.web.rendering import FOLDER, templates
 from backend.web.sign_in import START, own_page
+from rag.parse import sentence
 
 TEMPLATES = sorted((FOLDER / "templates").rglob("*.html"))
 
@@ -62,6 +63,13 @@ def test_moments_are_machine_readable() -> None:
     moment = formats.moment(datetime(2026, 3, 1, 12, 30, tzinfo=UTC))
     assert moment == '<time datetime="2026-03-01T12:30:00+00:00">2026-03-01 12:30 UTC</time>'
     assert formats.moment(None) == "–"
+
+
+def test_a_job_that_failed_for_its_file_says_so_in_the_readers_language() -> None:
+    english = sentence("encrypted", "en")
+    assert formats.reason(english, "encrypted", "ar") == sentence("encrypted", "ar")
+    assert formats.reason(english, "encrypted", "en") == english
+    assert formats.reason("Out of order.", "no-type-of-a-file", "ar") == "Out of order."
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ export function sentence(problem, status = problem?.status ?? 0) {
   if (slug && has(`problem.${slug}`)) return t(`problem.${slug}`);
   if (status === 0) return t("client.offline");
   if (status === 503) return t("client.unavailable");
+  if (status === 404) return t("client.gone");
   return t(status >= 500 ? "client.failed" : "client.refused");
 }
 

@@ -21,7 +21,7 @@ export function bodyOf(form) {
       const [name, value] = field.value.split(":");
       if (value) body[name] = value;
     } else if (lines !== undefined) {
-      body[field.name] = field.value.split(/[\s,;]+/).filter(Boolean);
+      body[field.name] = field.value.split(/[\s,;،؛]+/).filter(Boolean);
     } else if (field.value !== "" || optional === undefined) {
       body[field.name] = field.value;
     }
@@ -29,11 +29,18 @@ export function bodyOf(form) {
   return body;
 }
 
+const described = (field) => (field.getAttribute("aria-describedby") ?? "").split(" ").filter(Boolean);
+
+function describe(field, ids) {
+  if (ids.length) field.setAttribute("aria-describedby", ids.join(" "));
+  else field.removeAttribute("aria-describedby");
+}
+
 function clearErrors(form) {
   form.querySelectorAll(".error").forEach((note) => note.remove());
   for (const field of form.elements) {
     field.removeAttribute("aria-invalid");
-    if (field.getAttribute("aria-describedby")?.endsWith("-error")) field.removeAttribute("aria-describedby");
+    describe(field, described(field).filter((id) => !id.endsWith("-error")));
   }
 }
 
@@ -48,7 +55,7 @@ export function showError(form, error) {
     const note = make("p", { className: "error", textContent: text, dir: "auto" });
     note.id = `${field.id}-${index}-error`;
     field.setAttribute("aria-invalid", "true");
-    field.setAttribute("aria-describedby", note.id);
+    describe(field, [...described(field), note.id]);
     field.after(note);
     first ??= field;
   }
@@ -64,6 +71,7 @@ async function submit(form) {
   const { confirm: question, action, said, then } = form.dataset;
   if (question && !(await confirmed(question, action))) return;
   const buttons = [...form.querySelectorAll("button")];
+  const focused = document.activeElement;
   clearErrors(form);
   buttons.forEach((button) => (button.disabled = true));
   try {
@@ -84,6 +92,7 @@ async function submit(form) {
     else showError(form, error);
   } finally {
     buttons.forEach((button) => (button.disabled = false));
+    if (document.activeElement === document.body) focused.focus(); // a disabled button lost it
   }
 }
 
@@ -93,6 +102,18 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   submit(form);
 });
+
+// What was begun in a dialog and given up is not there when it is opened again.
+document.addEventListener(
+  "close",
+  (event) => {
+    for (const form of event.target.querySelectorAll("form[data-api]")) {
+      form.reset();
+      clearErrors(form);
+    }
+  },
+  true, // the event does not bubble
+);
 
 // A choice that is its own button: `data-submit` sends the form when it changes.
 document.addEventListener("change", (event) => {

@@ -21,7 +21,7 @@ export function t(key, values = {}) {
 export const has = (key) => key in messages;
 
 const DAY = { day: "numeric", month: locale === "ar" ? "long" : "short", year: "numeric" };
-const moments = new Intl.DateTimeFormat(tag, { ...DAY, hour: "numeric", minute: "2-digit" });
+const moments = new Intl.DateTimeFormat(tag, { ...DAY, hour: "2-digit", minute: "2-digit" });
 const days = new Intl.DateTimeFormat(tag, { ...DAY, timeZone: "UTC" });
 
 /** Write the times below `root` in the reader's language and zone. */

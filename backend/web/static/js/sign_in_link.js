@@ -5,5 +5,7 @@ const field = document.querySelector("#link-form [name=token]");
 if (field) {
   if (location.hash.length > 1) field.value = location.hash.slice(1);
   history.replaceState(null, "", location.pathname);
-  document.getElementById("no-token").hidden = field.value !== "";
+  const complete = field.value !== "";
+  document.getElementById("no-token").hidden = complete;
+  field.form.hidden = !complete;
 }

@@ -18,9 +18,10 @@ export class Conversations {
     Object.assign(this, { onOpen, onGone });
     more.addEventListener("click", () => this.#load(this.#cursor));
     opener.addEventListener("click", () => this.#show(!panel.classList.contains("open")));
-    document.getElementById("hide-conversations").addEventListener("click", () => {
-      this.#show(false);
-      opener.focus();
+    document.getElementById("hide-conversations").addEventListener("click", () => this.#hide());
+    document.addEventListener("keydown", (event) => event.key === "Escape" && this.#hide());
+    document.addEventListener("click", (event) => {
+      if (!panel.contains(event.target) && !opener.contains(event.target)) this.#show(false);
     });
   }
 
@@ -38,6 +39,12 @@ export class Conversations {
       if (item.dataset.id === id) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     }
+  }
+
+  #hide() {
+    if (!panel.classList.contains("open")) return;
+    this.#show(false);
+    opener.focus();
   }
 
   #show(open) {
@@ -62,7 +69,7 @@ export class Conversations {
     item.dataset.id = id;
     const link = item.querySelector("a");
     link.href = `/chat?session=${id}`;
-    link.textContent = title;
+    link.textContent = link.title = title;
     if (id === this.#current) link.setAttribute("aria-current", "true");
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;

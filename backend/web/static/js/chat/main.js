@@ -177,7 +177,8 @@ question.addEventListener("keydown", (event) => {
 });
 
 function resize() {
-  question.rows = Math.min(8, Math.max(1, question.value.split("\n").length));
+  question.style.blockSize = "auto";
+  question.style.blockSize = `${question.scrollHeight + question.offsetHeight - question.clientHeight}px`;
 }
 question.addEventListener("input", resize);
 

@@ -7,7 +7,16 @@ import { showEvidence } from "../evidence.js";
 import { t } from "../messages.js";
 
 const MARKER = /(\[\d+\])/;
+const BEGINNING = 60; // code points of a quote that tell it from others of its document
 const SENTENCE_END = /[.!?؟。…](\s|\[|$)/g;
+
+/** Where in its document a citation stands: its page, else how it begins. */
+function placeOf({ page, quote, withdrawn }) {
+  if (withdrawn) return t("client.withdrawn_short");
+  if (page !== null) return t("client.page", { page });
+  const points = [...(quote ?? "").replaceAll(/\s+/g, " ").trim()];
+  return points.length > BEGINNING ? `${points.slice(0, BEGINNING).join("")}…` : points.join("");
+}
 
 export class Turn {
   constructor(question) {
@@ -102,9 +111,8 @@ export class Turn {
 
   sources() {
     const items = [...this.citations.values()].map((citation) => {
-      const { title, page, withdrawn } = citation;
-      const place = withdrawn ? t("client.withdrawn_short") : page === null ? "" : t("client.page", { page });
-      const text = make("span", {}, make("bdi", {}, title), place ? ` · ${place}` : "");
+      const place = make("bdi", {}, placeOf(citation));
+      const text = make("span", {}, make("bdi", {}, citation.title), ...(place.textContent ? [" · ", place] : []));
       return make("li", {}, this.chip(citation), " ", text);
     });
     this.part(".sources").replaceChildren(...items);
