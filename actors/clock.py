@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 from actors.context import log_failure
 from actors.relay import Relay
+from actors.scheduler import fire_due
 from actors.upkeep import Upkeep, upkeep_lanes
 from db.dispatch import close_dispatch, open_dispatch
 from db.engine import open_database
@@ -106,9 +107,10 @@ async def _wait(stop: asyncio.Event) -> None:
 
 
 async def _tick(relay: Relay) -> None:
-    try:
-        await relay.tick()
-    except DatabaseError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a broken tick must not end the clock; the next one is due in a second
-        log_failure(log, "tick_failed", error)
+    for work in (relay.tick, fire_due):
+        try:
+            await work()
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a broken tick must not end the clock; the next one is due in a second
+            log_failure(log, "tick_failed", error)

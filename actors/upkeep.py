@@ -15,6 +15,7 @@ from backend.chat.upkeep import purge_conversations
 from backend.documents.upkeep import purge_deleted, purge_uncited
 from backend.identity.service import purge_sessions
 from backend.identity.upkeep import purge_grants, purge_people
+from backend.jobs.history import purge_firings, purge_jobs
 from db.errors import DatabaseUnavailable
 from db.repositories import audit, idempotency
 from db.unit_of_work import unit_of_work
@@ -56,6 +57,8 @@ def upkeep_lanes(objects: ObjectStore, vectors: VectorStore) -> Sequence[Sequenc
         "idempotency_keys_purged": idempotency.purge,
         "sessions_purged": purge_sessions,
         "people_purged": purge_people,
+        "jobs_purged": purge_jobs,
+        "firings_purged": purge_firings,
         "grants_purged": purge_grants,
         "conversations_purged": purge_conversations,
         "documents_purged": partial(purge_deleted, objects, vectors),

@@ -1,6 +1,6 @@
 """What goes wrong with jobs: towards people, and inside one."""
 
-from backend.errors import Conflict, NotFound
+from backend.errors import Conflict, InputError, LyceumError, NotFound
 
 
 class JobNotFound(NotFound):
@@ -32,6 +32,47 @@ class JobNotCancellable(Conflict):
 
     def __init__(self) -> None:
         super().__init__("Jobs of this kind run to their end.")
+
+
+class QueueNotFound(NotFound):
+    """There is no such queue."""
+
+    type = "queue-not-found"
+    title = "Queue not found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such queue.")
+
+
+class ScheduleNotFound(NotFound):
+    """There is no such schedule for this person."""
+
+    type = "schedule-not-found"
+    title = "Schedule not found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such schedule.")
+
+
+class ScheduleNameTaken(Conflict):
+    """Another schedule has this name."""
+
+    type = "schedule-name-taken"
+    title = "Schedule's name taken"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"A schedule is called {name}.")
+
+
+class ScheduleRefused(LyceumError):
+    """The schedule could never do what it says: its times never come, or no such job can be made; `errors` points at it."""
+
+    type = "schedule-refused"
+    status = 422
+    title = "Schedule refused"
+
+    def __init__(self, pointer: str, detail: str) -> None:
+        super().__init__(detail, errors=[InputError(pointer=pointer, detail=detail)])
 
 
 class JobStopped(Exception):

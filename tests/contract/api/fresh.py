@@ -7,8 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import msgspec
 
-from tests.contract.api.seeds import PASSWORD
+from tests.contract.api.seeds import PASSWORD, schedule
 from tests.contract.api.site import Operation, Site
 
 numbers = count(1)
@@ -26,6 +27,7 @@ class Fresh:
     site: Site
     admin: httpx.Client = field(init=False)
     academic: httpx.Client = field(init=False)
+    operator: httpx.Client = field(init=False)
     newcomer: dict[str, str] = field(default_factory=_account)
     leaving: dict[str, str] = field(default_factory=_account)
     """E-mail and password of another such person, whose sessions end."""
@@ -33,7 +35,7 @@ class Fresh:
     """The newcomer's, which lasts as long as these tests."""
 
     def __post_init__(self) -> None:
-        self.admin, self.academic = (self.site.client(role) for role in ("admin", "academic"))
+        self.admin, self.academic, self.operator = (self.site.client(role) for role in ("admin", "academic", "ops"))
         for account in (self.newcomer, self.leaving):
             self._made("/auth/register", **account, display_name="New")
         self.token = self.login(self.newcomer)["access_token"]
@@ -41,6 +43,7 @@ class Fresh:
     def close(self) -> None:
         self.admin.close()
         self.academic.close()
+        self.operator.close()
 
     def address(self, operation: Operation, role: str, headers: dict[str, str]) -> str:
         """The path: things that stay for reading, fresh ones for everything else."""
@@ -82,6 +85,8 @@ class Fresh:
             "PATCH /api/v1/faculties/{faculty_id}": lambda: {"name": "Other"},
             "PATCH /api/v1/me": lambda: {"locale": "en"},
             "POST /api/v1/me/password": lambda: {"current_password": "not mine at all", "new_password": PASSWORD},
+            "POST /api/v1/ops/schedules": _schedule,
+            "PATCH /api/v1/ops/schedules/{schedule_id}": lambda: {"missed": "skip"},
             "POST /api/v1/roles": lambda: {"name": f"role-{next(numbers)}-x", "permissions": []},
             "PATCH /api/v1/roles/{role_id}": lambda: {"permissions": ["course.read"]},
             "POST /api/v1/semesters": lambda: {"faculty_id": ids["faculty_id"]} | _named("name") | DATES,
@@ -112,6 +117,7 @@ class Fresh:
             "user_id": self._person,
             "document_id": lambda: self._uploaded()["id"],
             "job_id": lambda: self._uploaded()["job_id"],
+            "schedule_id": self._scheduled,
         }
         if "/enrolments" in operation.path:
             del makers["course_id"]  # the one that the academic teaches
@@ -143,6 +149,10 @@ class Fresh:
         )
         return accepted
 
+    def _scheduled(self) -> str:
+        answer = self.operator.post("/api/v1/ops/schedules", json=_schedule())
+        return str(answer.raise_for_status().json()["id"])
+
     def _link(self) -> dict[str, Any]:
         answer = self.admin.post(f"/api/v1/users/{self._person()}/sign-in-link")
         created: dict[str, Any] = answer.raise_for_status().json()
@@ -164,6 +174,11 @@ def _named(name: str) -> dict[str, str]:
 
 def _person() -> dict[str, str]:
     return {"email": f"fresh-{uuid4().hex[:8]}@home.example", "display_name": "Fresh"}
+
+
+def _schedule() -> dict[str, Any]:
+    made: dict[str, Any] = msgspec.to_builtins(schedule(f"Fresh {next(numbers)}"))
+    return made
 
 
 def _file() -> dict[str, tuple[str, bytes]]:

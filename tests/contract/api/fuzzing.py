@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -14,7 +15,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.failures import FailureGroup
 
-from tests.contract.api.seeds import NEW_PASSWORD, PASSWORD
+from tests.contract.api.seeds import NEW_PASSWORD, PASSWORD, schedule
 from tests.contract.api.site import Site
 
 SEED = 20261121
@@ -158,6 +159,7 @@ class Fuzzer:
                 {"email": f"new-{self._role}@home.example", "password": NEW_PASSWORD, "display_name": "New"}
             ],
             "POST /api/v1/me/password": [{"current_password": PASSWORD, "new_password": NEW_PASSWORD}],
+            "POST /api/v1/ops/schedules": [msgspec.to_builtins(schedule(f"Nightly, says {self._role}"))],
             "POST /api/v1/courses/{course_id}/enrolments": [{"emails": list(seeds.emails.values())}],
         }
         cases = [operation.Case(body=body, media_type="application/json") for body in bodies.get(operation.label, [])]

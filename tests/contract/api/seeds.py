@@ -12,6 +12,8 @@ from backend.identity.links import make_sign_in_link
 from backend.identity.passwords import hash_password
 from backend.identity.schemas import NewGrant, NewRole
 from backend.identity.subjects import subject_for_user
+from backend.jobs import schedules
+from backend.jobs.schemas import NewSchedule
 from backend.kit.subject import Subject
 from ops.runtime.settings import Settings
 from tests import campus
@@ -53,6 +55,7 @@ async def sow(settings: Settings, folder: Path) -> Seeds:
         people = await _people(site, seeds)
         await _academics(site.home, people, seeds)
         await _documents(site, people["academic"], seeds)
+        await _operations(people["ops"], seeds)
         people["stranger"] = await _stranger(seeds)
         for name, subject in people.items():
             seeds.logins[name] = [await _login(subject) for _ in range(SESSIONS)]
@@ -115,6 +118,18 @@ async def _documents(site: Installation, academic: Subject, seeds: Seeds) -> Non
     seeds.ids |= {"document_id": str(accepted.id), "job_id": str(accepted.job_id), "page": "1"}
     seeds.spares["document_id"] = _spares(one.id for one in ready)
     seeds.spares["job_id"] = _spares(one.job_id for one in waiting)
+
+
+async def _operations(operator: Subject, seeds: Seeds) -> None:
+    """Schedules, and a queue in which nothing waits."""
+    made = [await schedules.create_schedule(operator, schedule(f"S{number}")) for number in range(SPARES + 1)]
+    seeds.ids |= {"schedule_id": str(made[0].id), "queue": "notify"}
+    seeds.spares["schedule_id"] = _spares(one.id for one in made[1:])
+
+
+def schedule(name: str) -> NewSchedule:
+    """What the operators of a tenant may want to be done each night."""
+    return NewSchedule(name=name, kind="jobs.purge", args={"older_than_days": 90}, cron="0 3 * * *")
 
 
 async def _stranger(seeds: Seeds) -> Subject:

@@ -32,6 +32,12 @@ TOLD_ELSEWHERE = {
     "person.registration_repeated": "tests/integration/identity/test_registration.py",
     "permission.refused": "tests/integration/identity/test_rights.py",
     "person.purged": f"{RETENTION}/test_people.py",
+    "queue.paused": "tests/integration/jobs/test_queues.py",
+    "queue.resumed": "tests/integration/jobs/test_queues.py",
+    "schedule.changed": "tests/integration/jobs/test_schedules.py",
+    "schedule.created": "tests/integration/jobs/test_schedules.py",
+    "schedule.deleted": "tests/integration/jobs/test_schedules.py",
+    "schedule.run": "tests/integration/jobs/test_schedules.py",
     "search.performed": "tests/integration/search/test_search.py",
 }
 

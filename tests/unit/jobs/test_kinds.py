@@ -55,7 +55,7 @@ def test_retries_cannot_march_in_step() -> None:
 
 
 def test_only_what_people_asked_for_may_be_called_off() -> None:
-    assert {name for name in declared_kinds() if is_cancellable(name)} == {"documents.ingest"}
+    assert {name for name in declared_kinds() if is_cancellable(name)} == {"documents.ingest", "jobs.purge"}
     assert not is_cancellable("unheard.of")
 
 

@@ -1,12 +1,10 @@
-"""The routes of jobs."""
+"""Jobs: whose they are, how far they are, and their end."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Controller, Litestar, Request, Response, get, post
+from litestar import Controller, Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Stream
@@ -16,7 +14,6 @@ from backend.jobs import service
 from backend.jobs.schemas import JobEvents, JobView
 from backend.jobs.service import JobFilter
 from backend.jobs.sse import event_stream
-from backend.jobs.watching import JobWatches
 from backend.kit.http import CurrentSubject, PageCursor, PageLimit, QueryNumber, QueryText, signed_in
 from backend.kit.pagination import DEFAULT_LIMIT, Page
 from db.jobs import JobState
@@ -86,14 +83,3 @@ class JobController(Controller):
     async def cancel_job(self, subject: CurrentSubject, job_id: FromPath[JobId]) -> JobView:
         """Ask a job to stop."""
         return await service.cancel_job(subject, job_id)
-
-
-@asynccontextmanager
-async def open_watches(app: Litestar) -> AsyncIterator[None]:
-    """Let those who watch the same job share one look at it."""
-    app.state.job_watches = JobWatches()
-    yield
-
-
-controllers = [JobController]
-lifespans = [open_watches]

@@ -1,0 +1,25 @@
+"""The routes of jobs, queues and schedules."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+
+from backend.jobs import jobs as kinds
+from backend.jobs.controller.jobs import JobController
+from backend.jobs.controller.queues import QueueController
+from backend.jobs.controller.schedules import ScheduleController
+from backend.jobs.watching import JobWatches
+
+
+@asynccontextmanager
+async def open_watches(app: Litestar) -> AsyncIterator[None]:
+    """Let those who watch the same job share one look at it."""
+    app.state.job_watches = JobWatches()
+    yield
+
+
+controllers = [JobController, QueueController, ScheduleController]
+lifespans = [open_watches]
+
+__all__ = ["controllers", "kinds", "lifespans"]  # whoever serves schedules knows the kinds that can be scheduled
