@@ -77,7 +77,7 @@ async def test_a_pause_waits_for_the_claims_that_are_being_made(someone: Someone
         await pause(someone)
         return str(await query.fetch_value("SELECT state FROM jobs WHERE id = $1", job_id))
 
-    assert await asyncio.gather(half_a_claim(), paused()) == ["claimed", "running"]
+    assert list(await asyncio.gather(half_a_claim(), paused())) == ["claimed", "running"]
 
 
 async def test_claims_and_pauses_in_disorder_agree(someone: Someone) -> None:
