@@ -20,6 +20,11 @@ TICK_SECONDS = 0.05
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "TICK_SECONDS", TICK_SECONDS)
     monkeypatch.setattr(upkeep, "LOOK_SECONDS", TICK_SECONDS)
+    monkeypatch.setattr(clock, "fire_due", _nothing)
+
+
+async def _nothing() -> None:
+    """Fire no schedule: these tests have no database beside the lock."""
 
 
 class CountingRelay:
