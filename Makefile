@@ -1,8 +1,10 @@
-# make run: the whole system on this machine.  make test: the whole suite.  Both install what they need into .venv first.
+# make run: the whole system on this machine.  make test: the suite.  make chaos: what kills and cuts off processes, minutes long.
+# Each installs what it needs into .venv first.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TOGETHER := -m "not bench" -n 2 --dist loadscope --no-loadscope-reorder --durations=20
 INPUTS := pyproject.toml requirements/lock.txt requirements/torch.txt requirements/install.sh
 STAMP := $(VENV)/installed-$(shell cat $(INPUTS) | sha256sum | cut -c1-16)
 
@@ -12,7 +14,7 @@ run: $(STAMP)
 
 test: $(STAMP)
 	@tests/system_packages.sh
-	@$(BIN)/pytest -m "not bench" -n 2 --dist loadscope --no-loadscope-reorder --durations=20 $(ARGS)
+	@$(BIN)/pytest --ignore tests/chaos $(TOGETHER) $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check --quiet .
@@ -32,7 +34,7 @@ evals: $(STAMP)
 	@$(BIN)/python -m tests.evals $(ARGS)
 
 chaos: $(STAMP)
-	@$(BIN)/pytest tests/chaos $(ARGS)
+	@$(BIN)/pytest tests/chaos $(TOGETHER) $(ARGS)
 
 install: $(STAMP)
 
