@@ -1,9 +1,11 @@
 """TCP ports on the loopback address."""
 
 import errno
+import random
 import socket
 
 LOOPBACK = "127.0.0.1"
+OTHERS = (12_000, 32_000)
 
 
 def is_free(port: int) -> bool:
@@ -20,9 +22,11 @@ def is_free(port: int) -> bool:
 
 
 def free_port(preferred: int = 0) -> int:
-    """Return `preferred` when it is free, else a port that the system hands out."""
-    if preferred and is_free(preferred):
-        return preferred
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """Return `preferred` when it is free, else another below those the system hands out.
+
+    A port from the system's own range could be taken by an outgoing connection before a server listens on it.
+    """
+    port = preferred
+    while not port or not is_free(port):
+        port = random.randrange(*OTHERS)  # noqa: S311 - any will do
+    return port
