@@ -1,6 +1,7 @@
 """The whole application in the test's own event loop, on real servers, and clients that are signed in."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ from litestar import Litestar
 from backend.app import create_app
 from backend.kit.ratelimit import RateLimits
 from backend.kit.subject import Subject
+from db.engine import ping
+from db.errors import DatabaseUnavailable
 from ops.runtime.settings import Settings
 from tests import campus
 
+START_SECONDS = 15.0
 NO_LIMITS = RateLimits(**dict.fromkeys(RateLimits.__struct_fields__, 100_000))
 
 
@@ -60,7 +64,17 @@ async def running(
     settings = campus.settings_for(database_url, redis_url, **(given | others))
     app = create_app(settings, limits=limits, route_handlers=controllers)
     async with _lifespan(app), client(app) as public:
+        await _until_the_database_is_there()
         yield Api(app, settings, public)
+
+
+async def _until_the_database_is_there() -> None:
+    """A busy machine opens the pool later than an api process waits for it before it begins without."""
+    async with asyncio.timeout(START_SECONDS):
+        while True:
+            with contextlib.suppress(DatabaseUnavailable):
+                return await ping()
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import base64
 import os
 import secrets
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -130,15 +131,26 @@ class Gateway:
 
     url: str
     service_key: str
+    pid: int = 0
+    """Zero for one that runs inside the test's process."""
 
 
 @contextmanager
 def running_gateway(folder: Path, name: str = "gateway") -> Iterator[Gateway]:
     """Run a gateway; its embedder is loaded."""
-    gateway = Gateway(f"http://127.0.0.1:{free_port()}", base64.b64encode(secrets.token_bytes(32)).decode())
-    settings = Settings(data_dir=folder, gateway_url=gateway.url, service_key=gateway.service_key)
-    with process(name, settings, folder):
-        yield gateway
+    url, key = f"http://127.0.0.1:{free_port()}", base64.b64encode(secrets.token_bytes(32)).decode()
+    with process(name, Settings(data_dir=folder, gateway_url=url, service_key=key), folder) as running:
+        yield Gateway(url, key, running.process.pid)
+
+
+@contextmanager
+def held_up(pid: int) -> Iterator[None]:
+    """Let the process stand still for the block: whatever needs it lasts as long as the test looks."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def until(condition: Callable[[], bool], timeout_seconds: float, why: Callable[[], str] = lambda: "") -> None:

@@ -107,6 +107,7 @@ class _Ingestion:
 
     async def _embed(self, rows: list[PassageRow]) -> Embedding:
         self._attempt.begin("embedding")
+        await self._report("embedding", 0, len(rows))
         info = await self._tools.gateway.model_info()
 
         async def progress(done: int, total: int) -> None:

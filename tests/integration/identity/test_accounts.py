@@ -58,8 +58,11 @@ async def test_an_address_is_taken_in_the_whole_installation(world: World) -> No
     await register(world)
     body = {"email": "NEW@uni.example", "password": PASSWORD, "display_name": "Twin"}
     problem(await world.api.public.post("/api/v1/auth/register", json=body), 409, "email-taken")
+    people = await query.fetch_value("SELECT count(*) FROM users")
     body["email"] = world.stranger.email.upper()
     problem(await world.api.public.post("/api/v1/auth/register", json=body), 409, "email-taken")
+    assert await query.fetch_value("SELECT count(*) FROM users") == people
+    assert await query.fetch_value("SELECT count(*) FROM users WHERE display_name = 'Twin'") == 0
 
 
 async def test_weak_passwords_are_pointed_at(world: World) -> None:
@@ -243,8 +246,12 @@ async def test_secrets_are_neither_kept_nor_repeated_for_an_idempotency_key(worl
 async def test_a_link_ends_after_its_day(world: World) -> None:
     admin = await world.api.signed_in(world.admin)
     link = (await admin.post(f"/api/v1/users/{world.student.user_id}/sign-in-link")).json()
+    sessions = await query.fetch_value("SELECT count(*) FROM auth_sessions")
     await query.execute("UPDATE one_time_tokens SET expires_at = now()")
     problem(await _use(world, link["token"]), 401, "link-refused")
+    assert await query.fetch_value("SELECT count(*) FROM auth_sessions") == sessions
+    await query.execute("UPDATE one_time_tokens SET expires_at = now() + interval '1 minute'")
+    assert (await _use(world, link["token"])).status_code == 200, "only its time was over"
 
 
 async def _use(world: World, token: str, **others: str) -> httpx.Response:

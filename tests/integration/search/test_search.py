@@ -13,7 +13,7 @@ from db.unit_of_work import UnitOfWork
 from ops.runtime.crypto import unseal
 from ops.runtime.ids import DocumentId
 from rag.store import QdrantVectorStore
-from tests import api
+from tests import api, campus
 from tests.api import Api
 from tests.tutoring import School, process_settings
 
@@ -146,6 +146,11 @@ async def test_wrong_input_is_pointed_at(here: Api, school: School) -> None:
 
 async def test_whoever_may_search_nowhere_is_refused(here: Api, school: School) -> None:
     api.problem(await here.public.post("/api/v1/search", json={"query": "x"}), 401, "authentication-required")
+    operator = await here.signed_in(await campus.person(await campus.tenant("operators"), "operator", "ops"))
+    before = await query.fetch_value("SELECT count(*) FROM audit_log WHERE action = 'search.performed'")
+    refused = await operator.post("/api/v1/search", json={"query": GENES})
+    api.problem(refused, 403, "permission-missing")
+    assert await query.fetch_value("SELECT count(*) FROM audit_log WHERE action = 'search.performed'") == before
 
 
 async def test_without_redis_search_works(school: School) -> None:
