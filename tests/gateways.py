@@ -14,7 +14,8 @@ from inference_gateway.app import create_app
 from inference_gateway.contract import Lane, ModelInfo
 from inference_gateway.engines.batching import BatchingEmbedder, Prepared
 from inference_gateway.engines.lanes import LaneLimits
-from inference_gateway.engines.slot import EmbedderSlot, Report
+from inference_gateway.engines.loading import Report
+from inference_gateway.engines.slot import EmbedderSlot
 from inference_gateway.generation import Generation
 from inference_gateway.upstreams.choose import upstream_from
 from inference_gateway.upstreams.deadlines import Deadlines

@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol
@@ -11,12 +10,8 @@ import msgspec
 
 from inference_gateway.contract import ChatDelta, ChatRequest
 from inference_gateway.engines.generation.files import model_name
-from inference_gateway.engines.slot import STAGES, LoadProgress, Report, Stage
+from inference_gateway.engines.loading import Loading, LoadProgress, Report
 from inference_gateway.errors import GenerationUnavailable
-from ops.runtime.health import StillLoading
-from ops.runtime.logging import get_logger
-
-log = get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 2
 
@@ -62,28 +57,20 @@ class GeneratorSlot:
 
     def __init__(self, wanted: Wanted, load: Load = load_engine) -> None:
         self.model = model_name(wanted.model)
-        self._wanted = wanted
-        self._load = load
-        self._engine: Engine | None = None
-        self._failure: Exception | None = None
-        self._stage: Stage = "starting"
-        self._closed = False
+        self._loading = Loading(self.model, lambda report: load(wanted, report))
 
     @property
     def progress(self) -> LoadProgress:
         """How far loading is."""
-        done = STAGES.index(self._stage) if self._stage in STAGES else 0
-        return LoadProgress(stage=self._stage, fraction=round(done / (len(STAGES) - 1), 2))
+        return self._loading.progress
 
     def start(self) -> None:
         """Begin to load in the background."""
-        threading.Thread(target=self._run, name="load-generator", daemon=True).start()
+        self._loading.start()
 
     async def settled(self) -> None:
         """Health check: raises `StillLoading` until the model is ready or has failed."""
-        if self._engine is None and self._failure is None:
-            progress = self.progress
-            raise StillLoading(f"{progress.stage} ({progress.fraction:.0%})")
+        await self._loading.settled()
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
         """Yield the answer, as `GenerationEngine.stream` does.
@@ -102,33 +89,13 @@ class GeneratorSlot:
 
     async def close(self) -> None:
         """Stop computing; a load under way is left to end with the process."""
-        self._closed = True
-        if self._engine is not None:
-            await asyncio.to_thread(self._engine.close)
+        await asyncio.to_thread(self._loading.close)
 
     def _ready(self) -> Engine:
-        if self._engine is not None:
-            return self._engine
-        if self._failure is not None:
-            raise GenerationUnavailable(f"The generation model could not be loaded: {self._failure}")
+        if self._loading.engine is not None:
+            return self._loading.engine
+        if self._loading.failure is not None:
+            raise GenerationUnavailable(f"The generation model could not be loaded: {self._loading.failure}")
         raise GenerationUnavailable(
-            f"The generation model is loading ({self._stage}).", retry_after_seconds=RETRY_AFTER_SECONDS
+            f"The generation model is loading ({self._loading.stage}).", retry_after_seconds=RETRY_AFTER_SECONDS
         )
-
-    def _run(self) -> None:
-        try:
-            engine = self._load(self._wanted, self._report)
-        except Exception as error:
-            self._failure = error
-            self._stage = "failed"
-            log.exception("generator_failed", model=self.model)
-            return
-        self._engine = engine
-        self._stage = "ready"
-        log.info("generator_ready", model=self.model)
-        if self._closed:
-            engine.close()
-
-    def _report(self, stage: Stage) -> None:
-        self._stage = stage
-        log.info("generator_loading", stage=stage)

@@ -6,8 +6,9 @@ import threading
 import pytest
 
 from inference_gateway.engines.batching import BatchingEmbedder
+from inference_gateway.engines.loading import Report
 from inference_gateway.engines.model_files import ChecksumMismatch
-from inference_gateway.engines.slot import EmbedderSlot, Report
+from inference_gateway.engines.slot import EmbedderSlot
 from inference_gateway.errors import EmbedderFailed, ModelLoading
 from ops.runtime.health import StillLoading
 from tests.gateways import HashingEncoder, vector_bytes

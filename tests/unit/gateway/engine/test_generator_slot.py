@@ -12,7 +12,8 @@ import pytest
 
 from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest
 from inference_gateway.engines.generation.prompts import Prompter
-from inference_gateway.engines.generation.slot import Engine, GeneratorSlot, Report, Wanted
+from inference_gateway.engines.generation.slot import Engine, GeneratorSlot, Wanted
+from inference_gateway.engines.loading import Report
 from inference_gateway.engines.model_files import ChecksumMismatch
 from inference_gateway.errors import GenerationUnavailable, RequestRefused
 from inference_gateway.generation import Generation
