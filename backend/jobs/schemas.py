@@ -1,15 +1,15 @@
 """Jobs as the API gives them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from db.jobs import JobError, JobState
-from db.repositories.schedules import Missed
+from db.jobs import JobError, JobState, Queue
+from db.repositories.schedules import Cause, Missed
 from ops.runtime.ids import JobId
 
 ScheduleName = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern="[^ \\t\\r\\n]")]
@@ -17,6 +17,29 @@ KindName = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 Cron = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 TimeZone = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 MaxMissed = Annotated[int, msgspec.Meta(ge=1, le=100)]
+ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Priority = Annotated[int, msgspec.Meta(ge=0, le=1000)]
+ManyIds = Annotated[list[UUID], msgspec.Meta(min_length=1, max_length=1000)]
+
+Outcome = Literal["succeeded", "failed", "handed_back", "fanned_out", "cancelled", "lost"]
+Action = Literal["retry", "discard", "cancel", "priority"]
+WorkerState = Literal["running", "draining", "silent", "stopped"]
+WaitingCode = Literal[
+    "cancel-requested",
+    "queue-paused",
+    "tenant-limit",
+    "key-limit",
+    "kept-apart",
+    "retry-at",
+    "starts-at",
+    "children",
+    "predecessor",
+    "dependency",
+    "no-worker",
+    "workers-busy",
+    "behind",
+    "not-pushed",
+]
 
 
 class JobProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,12 +50,13 @@ class JobProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
-    """A job. `error` is the last attempt's, also while the job waits for its next one."""
+    """A job. `error` is the last attempt's, also while the job waits for its next one; a low `priority` goes first."""
 
     id: JobId
     kind: str
     state: JobState
     queue: str
+    priority: int
     stage: str | None
     progress: JobProgress
     attempts: int
@@ -111,3 +135,178 @@ class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
     user_id: UUID | None
     created_at: datetime
     updated_at: datetime
+
+
+class JobFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which jobs; what is null does not matter. `created_from` is included, `created_until` is not; `mine`: one's own."""
+
+    state: JobState | None = None
+    kind: ShortText | None = None
+    queue: Queue | None = None
+    subject_id: UUID | None = None
+    user_id: UUID | None = None
+    error_type: ShortText | None = None
+    request_id: ShortText | None = None
+    created_from: datetime | None = None
+    created_until: datetime | None = None
+    mine: bool = False
+
+
+class AttemptWorker(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an attempt ran."""
+
+    id: UUID
+    host: str
+    pid: int
+
+
+class JobAttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """One start of a job, counted from 1; what runs has no end, `duration_seconds` is then that of so far."""
+
+    number: int
+    worker: AttemptWorker | None
+    started_at: datetime
+    finished_at: datetime | None
+    duration_seconds: float
+    outcome: Outcome | None
+    error: JobError | None
+
+
+class RelatedJob(msgspec.Struct, frozen=True, kw_only=True):
+    """The job that asked for another one, or has to end before it."""
+
+    id: JobId
+    kind: str
+    state: JobState
+
+
+class FiredBy(msgspec.Struct, frozen=True, kw_only=True):
+    """The schedule that made a job; `name` is null when it has been deleted since."""
+
+    schedule_id: UUID
+    name: str
+    cause: Cause
+    due_at: datetime
+
+
+class JobTimeline(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job came about and what happened to it. `children` counts those it asked for by state; `trace_id` is W3C's."""
+
+    job: JobView
+    request_id: str
+    trace_id: str | None
+    attempts: Sequence[JobAttemptView]
+    parent: RelatedJob | None
+    predecessor: RelatedJob | None
+    children: Mapping[JobState, int]
+    fired_by: FiredBy | None
+
+
+class WaitingReason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that keeps a job from starting: a stable `code`, a sentence, and the facts that belong to the code.
+
+    `since`, `user_id`: when and who (paused, asked to cancel, pushed); `until`: when it will be tried again. `limit` and
+    `count`: how many may, and how many do now (run, are open, stand before it). `job_ids`: those that hold its places, or
+    the job it comes after; those of other tenants are counted and not named.
+    """
+
+    code: WaitingCode
+    detail: str
+    since: datetime | None = None
+    until: datetime | None = None
+    user_id: UUID | None = None
+    queue: str | None = None
+    key: str | None = None
+    limit: int | None = None
+    count: int | None = None
+    error_type: str | None = None
+    dependency: str | None = None
+    job_ids: Sequence[JobId] = ()
+
+
+class JobWaiting(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a job has not started; no reasons for one that runs, has ended, or is about to start."""
+
+    state: JobState
+    reasons: Sequence[WaitingReason]
+
+
+class NewPriority(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a job stands in its queue; the lowest number goes first."""
+
+    priority: Priority
+
+
+class BulkAct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One act on many jobs: those of `ids`, or those that match `filter`. With `preview` nothing changes."""
+
+    action: Action
+    ids: ManyIds | None = None
+    filter: JobFilter | None = None
+    priority: Priority | None = None
+    preview: bool = False
+
+
+class BulkRefusal(msgspec.Struct, frozen=True, kw_only=True):
+    """A problem's type, how many jobs met it, and up to ten of them."""
+
+    type: str
+    detail: str
+    count: int
+    job_ids: Sequence[JobId]
+
+
+class BulkOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What an act on many jobs did, or with `preview` would do.
+
+    `matched` jobs were named, or match and are in a state that allows the act; `done` and `refused` add up to those this
+    call looked at; `remaining` are left to the same call, made again. `samples` are ten of them before the act.
+    """
+
+    action: Action
+    preview: bool
+    matched: int
+    done: int
+    refused: Sequence[BulkRefusal]
+    remaining: int
+    samples: Sequence[JobView]
+
+
+class DeadGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Dead jobs of one kind with the same type of error; `oldest_at` and `newest_at` tell when they died."""
+
+    kind: str
+    error_type: str
+    count: int
+    oldest_at: datetime
+    newest_at: datetime
+    sample_ids: Sequence[JobId]
+
+
+class WorkerJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that a worker has in hand."""
+
+    id: JobId
+    kind: str
+    started_at: datetime
+
+
+class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker process; `jobs` are those of one's own tenant, `jobs_running` of all.
+
+    `silent`: no heartbeat for 15 s. `memory_bytes` is what its process, without children, had resident at the heartbeat.
+    """
+
+    id: UUID
+    host: str
+    pid: int
+    queues: Sequence[str]
+    threads: int
+    state: WorkerState
+    jobs: Sequence[WorkerJob]
+    jobs_running: int
+    memory_bytes: int
+    started_at: datetime
+    heartbeat_at: datetime
+    heartbeat_age_seconds: float
+    stopped_at: datetime | None

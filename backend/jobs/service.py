@@ -1,15 +1,14 @@
 """What people see of jobs and may do to them: their own, or with `ops.read` and `ops.write` all of the tenant."""
 
-from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from backend.jobs.errors import JobNotCancellable, JobNotFound, JobOver
-from backend.jobs.schemas import JobEvent, JobEvents, JobProgress, JobView
+from backend.jobs.schemas import JobEvent, JobEvents, JobFilter, JobProgress, JobView
 from backend.kit.pagination import Page, decode_cursor, page_of
 from backend.kit.subject import Subject
-from db.jobs import TERMINAL_STATES, JobError, JobState, is_cancellable
+from db.jobs import TERMINAL_STATES, JobError, is_cancellable
 from db.repositories import jobs
 from db.repositories.jobs import JobRow
 from db.unit_of_work import unit_of_work
@@ -21,15 +20,6 @@ EVENTS_AT_ONCE = 500
 
 class _After(msgspec.Struct, frozen=True):
     id: UUID
-
-
-class JobFilter(NamedTuple):
-    """Which jobs; None means any."""
-
-    state: JobState | None = None
-    kind: str | None = None
-    subject_id: UUID | None = None
-    mine: bool = False
 
 
 async def list_jobs(subject: Subject, wanted: JobFilter, *, cursor: str | None, limit: int) -> Page[JobView]:
@@ -124,6 +114,7 @@ def _view(row: JobRow) -> JobView:
         kind=row.kind,
         state=row.state,
         queue=row.queue,
+        priority=row.priority,
         stage=row.stage,
         progress=JobProgress(done=row.items_done, total=row.items_total),
         attempts=row.attempt,

@@ -8,8 +8,7 @@ from litestar.params import FromPath, QueryParameter
 
 from backend.documents.service import readable_titles
 from backend.jobs import service
-from backend.jobs.schemas import JobEvent
-from backend.jobs.service import JobFilter
+from backend.jobs.schemas import JobEvent, JobFilter
 from backend.kit.http import CurrentSubject, PageCursor, QueryText, signed_in
 from backend.web.rendering import PageRequest, render
 from db.jobs import TERMINAL_STATES, JobState

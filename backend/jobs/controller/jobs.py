@@ -11,8 +11,7 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from backend.jobs import service
-from backend.jobs.schemas import JobEvents, JobView
-from backend.jobs.service import JobFilter
+from backend.jobs.schemas import JobEvents, JobFilter, JobView
 from backend.jobs.sse import event_stream
 from backend.kit.http import CurrentSubject, PageCursor, PageLimit, QueryNumber, QueryText, signed_in
 from backend.kit.pagination import DEFAULT_LIMIT, Page
