@@ -1,6 +1,7 @@
 """Work of the clock that has no hurry: sealing the audit log, purging what is past its time.
 
-It goes on beside the relay in two lanes, for a purge may take long: at most two of the clock's connections are lent to it.
+It goes on beside the relay in three lanes, for a purge may take long and a sample has its time: at most three of the clock's
+connections are lent to it.
 """
 
 import asyncio
@@ -9,7 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from actors import sampler
 from actors.context import log_failure
+from actors.sampler import Sampler
 from backend.academics import upkeep as academics
 from backend.chat.upkeep import purge_conversations
 from backend.documents.upkeep import purge_deleted, purge_uncited
@@ -59,6 +62,8 @@ def upkeep_lanes(objects: ObjectStore, vectors: VectorStore) -> Sequence[Sequenc
         "people_purged": purge_people,
         "jobs_purged": purge_jobs,
         "firings_purged": purge_firings,
+        "queue_samples_rolled_up": sampler.roll_up,
+        "queue_samples_purged": sampler.purge,
         "grants_purged": purge_grants,
         "conversations_purged": purge_conversations,
         "documents_purged": partial(purge_deleted, objects, vectors),
@@ -70,7 +75,8 @@ def upkeep_lanes(objects: ObjectStore, vectors: VectorStore) -> Sequence[Sequenc
         "faculties_purged": academics.purge_faculties,
     }
     sealing = [Task("audit_sealed", SEAL_SECONDS, _seal)]
-    return sealing, [Task(name, PURGE_SECONDS, batch) for name, batch in purges.items()]
+    sampling = [Task("queues_sampled", sampler.LOOK_SECONDS, Sampler().sample)]
+    return sealing, sampling, [Task(name, PURGE_SECONDS, batch) for name, batch in purges.items()]
 
 
 async def _work(lane: Sequence[Task]) -> None:

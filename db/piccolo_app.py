@@ -8,6 +8,9 @@ APP_CONFIG = AppConfig(
     app_name="lyceum",
     migrations_folder_path=str(Path(__file__).parent / "migrations"),
     table_classes=table_finder(
-        modules=[f"db.tables.{name}" for name in ("identity", "academics", "documents", "chat", "jobs", "audit")]
+        modules=[
+            f"db.tables.{name}"
+            for name in ("identity", "academics", "documents", "chat", "jobs", "queue_samples", "audit")
+        ]
     ),
 )

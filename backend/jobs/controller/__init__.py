@@ -6,20 +6,23 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 
 from backend.jobs import jobs as kinds
+from backend.jobs.controller.figures import FigureController
 from backend.jobs.controller.jobs import JobController
 from backend.jobs.controller.queues import QueueController
 from backend.jobs.controller.schedules import ScheduleController
+from backend.jobs.figures import FigureBoard
 from backend.jobs.watching import JobWatches
 
 
 @asynccontextmanager
 async def open_watches(app: Litestar) -> AsyncIterator[None]:
-    """Let those who watch the same job share one look at it."""
+    """Let those who watch the same job, or the same queues, share one look at it."""
     app.state.job_watches = JobWatches()
+    app.state.figure_board = FigureBoard()
     yield
 
 
-controllers = [JobController, QueueController, ScheduleController]
+controllers = [JobController, QueueController, FigureController, ScheduleController]
 lifespans = [open_watches]
 
 __all__ = ["controllers", "kinds", "lifespans"]  # whoever serves schedules knows the kinds that can be scheduled
