@@ -34,6 +34,54 @@ class JobNotCancellable(Conflict):
         super().__init__("Jobs of this kind run to their end.")
 
 
+class JobStateForbids(Conflict):
+    """The act is not possible in the state the job is in, which `detail` names."""
+
+    type = "job-state-forbids"
+    title = "Not in this state"
+
+    def __init__(self, state: str, needed: str) -> None:
+        super().__init__(f"The job is {state}; {needed}")
+        self.state = state
+
+
+class JobReplaced(Conflict):
+    """Another job, which has not ended, does the same work."""
+
+    type = "job-replaced"
+    title = "Job replaced"
+
+    def __init__(self) -> None:
+        super().__init__("Another job that has not ended does this work.")
+
+
+class JobObsolete(Conflict):
+    """Doing the job again would be of no use: what it is about has changed, or what it belongs to has ended."""
+
+    type = "job-obsolete"
+    title = "Job obsolete"
+
+
+class WorkerNotFound(NotFound):
+    """There is no such worker."""
+
+    type = "worker-not-found"
+    title = "Worker not found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such worker.")
+
+
+class WorkerStopped(Conflict):
+    """The worker has stopped already."""
+
+    type = "worker-stopped"
+    title = "Worker stopped"
+
+    def __init__(self) -> None:
+        super().__init__("The worker is stopped.")
+
+
 class QueueNotFound(NotFound):
     """There is no such queue."""
 

@@ -1,5 +1,6 @@
 """What people see of jobs and may do to them: their own, or with `ops.read` and `ops.write` all of the tenant."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -9,9 +10,10 @@ from backend.jobs.schemas import JobEvent, JobEvents, JobFilter, JobProgress, Jo
 from backend.kit.pagination import Page, decode_cursor, page_of
 from backend.kit.subject import Subject
 from db.jobs import TERMINAL_STATES, JobError, is_cancellable
-from db.repositories import jobs
+from db.repositories import job_search, jobs
+from db.repositories.job_search import Wanted
 from db.repositories.jobs import JobRow
-from db.unit_of_work import unit_of_work
+from db.unit_of_work import UnitOfWork, unit_of_work
 
 READ_ALL = "ops.read"
 WRITE_ALL = "ops.write"
@@ -29,17 +31,27 @@ async def list_jobs(subject: Subject, wanted: JobFilter, *, cursor: str | None, 
         ValidationFailed: the cursor is not of this list.
     """
     after = decode_cursor(cursor, _After)
-    rows = await jobs.page(
-        subject.tenant_id,
-        user_id=None if subject.can(READ_ALL) and not wanted.mine else subject.user_id,
-        state=wanted.state,
-        kind=wanted.kind,
-        subject_id=wanted.subject_id,
-        before_id=after.id if after else None,
-        limit=limit + 1,
+    if not subject.can(READ_ALL):
+        if wanted.user_id not in (None, subject.user_id):
+            return Page(items=[])
+        wanted = msgspec.structs.replace(wanted, mine=True)
+    rows = await job_search.page(
+        subject.tenant_id, criteria(subject, wanted), before_id=after.id if after else None, limit=limit + 1
     )
     page = page_of(rows, limit, lambda row: _After(row.id))
-    return Page(items=[_view(row) for row in page.items], next_cursor=page.next_cursor)
+    return Page(items=[view_of(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+def criteria(subject: Subject, wanted: JobFilter) -> Wanted:
+    """Return the filter as the table is asked; moments without a zone are UTC."""
+    fields = msgspec.structs.asdict(wanted)
+    if fields.pop("mine"):
+        fields["user_id"] = subject.user_id
+    for name in ("created_from", "created_until"):
+        moment: datetime | None = fields[name]
+        if moment is not None and moment.tzinfo is None:
+            fields[name] = moment.replace(tzinfo=UTC)
+    return Wanted(**fields)
 
 
 async def get_job(subject: Subject, job_id: UUID) -> JobView:
@@ -48,7 +60,7 @@ async def get_job(subject: Subject, job_id: UUID) -> JobView:
     Raises:
         JobNotFound: there is none for this subject.
     """
-    return _view(await _readable(subject, job_id))
+    return view_of(await _readable(subject, job_id))
 
 
 async def read_events(subject: Subject, job_id: UUID, after: int) -> JobEvents:
@@ -83,14 +95,23 @@ async def cancel_job(subject: Subject, job_id: UUID) -> JobView:
     row = await _readable(subject, job_id)
     if row.user_id != subject.user_id:
         subject.require(WRITE_ALL)
+    async with unit_of_work() as uow:
+        await request_cancel(uow, subject, row)
+    return await get_job(subject, job_id)
+
+
+async def request_cancel(uow: UnitOfWork, subject: Subject, row: JobRow) -> None:
+    """Ask a job to stop for whoever has the right to.
+
+    Raises:
+        JobNotCancellable, JobOver: see `cancel_job`.
+    """
     if not is_cancellable(row.kind):
         raise JobNotCancellable
-    async with unit_of_work() as uow:
-        state = await jobs.request_cancel(uow, job_id, subject.tenant_id)
-        if state is None or state in TERMINAL_STATES:
-            raise JobOver(str(state))
-        await uow.audit(subject, "job.cancel_requested", {"job_id": str(job_id), "kind": row.kind})
-    return await get_job(subject, job_id)
+    state = await jobs.request_cancel(uow, row.id, subject.tenant_id)
+    if state is None or state in TERMINAL_STATES:
+        raise JobOver(str(state))
+    await uow.audit(subject, "job.cancel_requested", {"job_id": str(row.id), "kind": row.kind})
 
 
 async def _readable(subject: Subject, job_id: UUID) -> JobRow:
@@ -108,7 +129,8 @@ def check_readable(subject: Subject, row: JobRow | None) -> JobRow:
     return row
 
 
-def _view(row: JobRow) -> JobView:
+def view_of(row: JobRow) -> JobView:
+    """Return the job as the API gives it, to whoever has asked for the rights."""
     return JobView(
         id=row.id,
         kind=row.kind,

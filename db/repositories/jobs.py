@@ -1,4 +1,4 @@
-"""The job table as a queue: leases, progress, endings. Claims stand in `claims`, what the clock repairs in `job_upkeep`."""
+"""The job table as a queue: leases, progress, endings. Claims stand in `claims`, lists in `job_search`, repairs in `job_upkeep`."""
 
 from datetime import datetime
 from typing import Any
@@ -58,33 +58,6 @@ async def get(job_id: UUID, tenant_id: UUID) -> JobRow | None:
     """Return a job of the tenant."""
     return await query.fetch_one(
         JobRow, f"SELECT {COLUMNS} FROM jobs WHERE id = $1 AND tenant_id = $2", job_id, tenant_id
-    )
-
-
-async def page(
-    tenant_id: UUID,
-    *,
-    user_id: UUID | None,
-    state: JobState | None,
-    kind: str | None,
-    subject_id: UUID | None,
-    before_id: UUID | None,
-    limit: int,
-) -> list[JobRow]:
-    """Return the tenant's jobs that match, newest first; `before_id` continues a page."""
-    return await query.fetch(
-        JobRow,
-        f"""SELECT {COLUMNS} FROM jobs
-            WHERE tenant_id = $1 AND ($2::uuid IS NULL OR user_id = $2) AND ($3::text IS NULL OR state = $3)
-              AND ($4::text IS NULL OR kind = $4) AND ($5::uuid IS NULL OR subject_id = $5) AND ($6::uuid IS NULL OR id < $6)
-            ORDER BY id DESC LIMIT $7""",
-        tenant_id,
-        user_id,
-        state,
-        kind,
-        subject_id,
-        before_id,
-        limit,
     )
 
 

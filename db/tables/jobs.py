@@ -83,10 +83,14 @@ class Worker(Table, tablename="workers", db=ENGINE):
     host = Text()
     pid = Integer()
     queues = Array(base_column=Text(), default=list)
+    threads = Integer(default=1)
+    memory_bytes = BigInt(default=0)
     lock_key = BigInt()
     started_at = created()
     heartbeat_at = created()
     stopped_at = moment()
+    drain_requested_at = moment()
+    drain_requested_by = UUIDColumn(null=True, default=None)
 
 
 class QueuePause(Table, tablename="queue_pauses", db=ENGINE):

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 
+from backend.documents import retrying
 from backend.documents.controller.documents import DocumentController
 from backend.documents.controller.reading import ReadingController
 from backend.documents.spool import Spool
@@ -24,4 +25,4 @@ async def open_spool(app: Litestar) -> AsyncIterator[None]:
 controllers = [DocumentController, ReadingController]
 lifespans = [open_spool]
 
-__all__ = ["controllers", "lifespans"]
+__all__ = ["controllers", "lifespans", "retrying"]  # whoever serves retries knows what they mean for documents

@@ -8,8 +8,10 @@ from litestar import Litestar
 from backend.jobs import jobs as kinds
 from backend.jobs.controller.figures import FigureController
 from backend.jobs.controller.jobs import JobController
+from backend.jobs.controller.operations import JobOperationsController
 from backend.jobs.controller.queues import QueueController
 from backend.jobs.controller.schedules import ScheduleController
+from backend.jobs.controller.workers import WorkerController
 from backend.jobs.figures import FigureBoard
 from backend.jobs.watching import JobWatches
 
@@ -22,7 +24,14 @@ async def open_watches(app: Litestar) -> AsyncIterator[None]:
     yield
 
 
-controllers = [JobController, QueueController, FigureController, ScheduleController]
+controllers = [
+    JobController,
+    JobOperationsController,
+    QueueController,
+    FigureController,
+    ScheduleController,
+    WorkerController,
+]
 lifespans = [open_watches]
 
 __all__ = ["controllers", "kinds", "lifespans"]  # whoever serves schedules knows the kinds that can be scheduled

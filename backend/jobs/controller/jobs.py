@@ -1,6 +1,7 @@
 """Jobs: whose they are, how far they are, and their end."""
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,13 +16,14 @@ from backend.jobs.schemas import JobEvents, JobFilter, JobView
 from backend.jobs.sse import event_stream
 from backend.kit.http import CurrentSubject, PageCursor, PageLimit, QueryNumber, QueryText, signed_in
 from backend.kit.pagination import DEFAULT_LIMIT, Page
-from db.jobs import JobState
+from db.jobs import JobState, Queue
 from ops.runtime.ids import JobId
 
 AnyRequest = Request[Any, Any, Any]
 EVENT_STREAM = "text/event-stream"
 
 StateFilter = Annotated[JobState | None, QueryParameter(name="state")]
+QueueFilter = Annotated[Queue | None, QueryParameter(name="queue")]
 LastEventId = Annotated[str | None, HeaderParameter(name="last-event-id", required=False, max_length=20)]
 
 
@@ -35,13 +37,34 @@ class JobController(Controller):
         subject: CurrentSubject,
         job_state: StateFilter = None,
         kind: QueryText = None,
+        queue: QueueFilter = None,
         subject_id: FromQuery[UUID | None] = None,
+        user_id: FromQuery[UUID | None] = None,
+        error_type: QueryText = None,
+        request_id: QueryText = None,
+        created_from: FromQuery[datetime | None] = None,
+        created_until: FromQuery[datetime | None] = None,
         mine: FromQuery[bool] = False,
         cursor: PageCursor = None,
         limit: PageLimit = DEFAULT_LIMIT,
     ) -> Page[JobView]:
-        """One's own jobs, newest first; operators see the tenant's. `subject_id` is what a job is about, e.g. a document."""
-        wanted = JobFilter(state=job_state, kind=kind, subject_id=subject_id, mine=mine)
+        """One's own jobs, newest first; operators see the tenant's.
+
+        `subject_id` is what a job is about, e.g. a document; `error_type` what its last attempt failed with. `created_from` is
+        included, `created_until` is not.
+        """
+        wanted = JobFilter(
+            state=job_state,
+            kind=kind,
+            queue=queue,
+            subject_id=subject_id,
+            user_id=user_id,
+            error_type=error_type,
+            request_id=request_id,
+            created_from=created_from,
+            created_until=created_until,
+            mine=mine,
+        )
         return await service.list_jobs(subject, wanted, cursor=cursor, limit=limit)
 
     @get("/{job_id:uuid}", opt=signed_in())
