@@ -1,6 +1,6 @@
 """The courses of a person and what a course holds: documents, search, people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +11,11 @@ from litestar.params import FromPath
 from backend.academics import enrolments, service
 from backend.academics.access import course_ref
 from backend.academics.places import list_faculties, list_semesters
+from backend.documents.schemas import DocumentView
 from backend.documents.service import list_documents
 from backend.identity.rights import list_roles_to_give
 from backend.kit.http import CurrentSubject, PageCursor, QueryText, permission, signed_in
-from backend.kit.pagination import decode_cursor, page_of
+from backend.kit.pagination import MAX_LIMIT, decode_cursor, page_of
 from backend.kit.subject import Subject
 from backend.web.listing import whole
 from backend.web.rendering import PageRequest, render
@@ -92,10 +93,17 @@ async def course_documents(
         course=course,
         teachers=await service.list_teachers(subject, course_id),
         documents=page.items,
+        deleted=await _deleted_documents(subject, course) if cursor is None else [],
         next_cursor=page.next_cursor,
         first=cursor is None,
         max_upload_bytes=request.app.state.settings.max_upload_bytes,
     )
+
+
+async def _deleted_documents(subject: Subject, course: CourseHead) -> Sequence[DocumentView]:
+    if not course.may_upload:
+        return []
+    return (await list_documents(subject, course.id, deleted=True, cursor=None, limit=MAX_LIMIT)).items
 
 
 @get("/courses/{course_id:uuid}/search", opt=permission("search.use"))

@@ -13,7 +13,7 @@ from backend.academics.access import course_ref
 from backend.academics.errors import CourseNotFound
 from backend.academics.places import list_faculties
 from backend.academics.service import list_courses, readable_course
-from backend.identity import people, rights
+from backend.identity import people, restoring, rights
 from backend.identity.schemas import FoundPerson
 from backend.kit.http import CurrentSubject, PageCursor, QueryText, permission
 from backend.kit.pagination import decode_cursor, page_of
@@ -61,9 +61,16 @@ async def people_page(
         next_cursor=page.next_cursor,
         q=q or "",
         only=state or "",
+        deleted=await _deleted_people(subject) if cursor is None and not q and state is None else [],
         may_write=subject.can("person.write"),
         roles=await rights.list_roles(subject) if subject.can("grant.write") else [],
     )
+
+
+async def _deleted_people(subject: Subject) -> list[PersonRow]:
+    if not subject.can("person.write"):
+        return []
+    return await restoring.list_deleted_people(subject, text=None, state=None, before_id=None, limit=PEOPLE_SHOWN)
 
 
 @get("/admin/people/{user_id:uuid}", opt=READ)

@@ -121,6 +121,33 @@ async def test_what_was_given_up_in_a_dialog_is_gone(visit: Visit, campus: Campu
     await expect(page.get_by_role("dialog").locator(".error")).to_have_count(0)
 
 
+async def test_what_was_deleted_is_restored_from_where_it_stood(visit: Visit, campus: Campus) -> None:
+    administrator = await as_administrator(visit, campus)
+    page, mark = administrator.page, uuid4().hex[:6]
+    faculty = campus.made("/faculties", name=f"Dance {mark}", code=mark)["id"]
+    dates = {"starts_on": "2026-01-01", "ends_on": "2026-12-31"}
+    semester = campus.made("/semesters", faculty_id=faculty, name="Spring", code="S", **dates)["id"]
+    campus.made("/courses", faculty_id=faculty, semester_id=semester, code=f"W-{mark}", title="Waltz")
+    await administrator.open(f"/admin/academics/{faculty}")
+    await page.get_by_role("button", name="Delete Waltz").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(page.get_by_role("link", name="Waltz", exact=True)).to_have_count(0)
+    await page.get_by_text("Recently deleted").click()
+    assert await administrator.audit() == []
+    await page.get_by_role("button", name="Restore Waltz").click()
+    await expect(page.get_by_role("link", name="Waltz", exact=True)).to_be_visible()
+    await expect(page.get_by_text("Recently deleted")).to_have_count(0)
+
+    person = campus.person(f"Gone-{mark}")
+    await administrator.open(f"/admin/people/{person.id}")
+    await page.get_by_role("button", name="Delete").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await page.wait_for_url("**/admin/people")
+    await page.get_by_text("Recently deleted").click()
+    await page.get_by_role("button", name=f"Restore Gone-{mark}").click()
+    await expect(page.get_by_role("link", name=f"Gone-{mark}")).to_be_visible()
+
+
 async def test_roles_are_edited_in_the_matrix(visit: Visit, campus: Campus) -> None:
     administrator = await as_administrator(visit, campus)
     page, name = administrator.page, f"assistant-{uuid4().hex[:6]}"

@@ -22,6 +22,14 @@ def test_templates_compile_and_hold_nothing_the_policy_forbids(path: str) -> Non
     assert "| safe" not in source
 
 
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_a_form_sent_before_its_module_listens_goes_nowhere(path: str) -> None:
+    """Else its fields, a password among them, would stand in the page's address."""
+    source = (FOLDER / "templates" / path).read_text(encoding="utf-8")
+    for form in re.findall(r"<form[^>]*>", source):
+        assert ('method="dialog"' in form) == (" action=" not in form), form
+
+
 def test_modules_put_no_markup_into_pages() -> None:
     for path in (FOLDER / "static" / "js").rglob("*.js"):
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", path.read_text()), path

@@ -44,3 +44,5 @@ form.addEventListener("submit", async (event) => {
     status.textContent = error.message;
   }
 });
+
+form.querySelector("button").disabled = false; // from here on somebody listens
