@@ -60,7 +60,7 @@ class Relay:
             return
         rows = await job_upkeep.jobs_to_push(empty)
         if rows and await sender.push([Dispatch(row.kind, row.queue, row.id) for row in rows]):
-            await job_upkeep.mark_pushed([row.id for row in rows])
+            await job_upkeep.mark_pushed(rows)
             log.info("jobs_pushed", jobs=len(rows))
 
     async def _empty_queues(self) -> list[str] | None:

@@ -22,7 +22,7 @@ async def bring_forward(ended: Claim) -> None:
             return
         sender = dispatcher()
         if sender is not None and await sender.push([Dispatch(row.kind, row.queue, row.id) for row in rows.values()]):
-            await job_upkeep.mark_pushed(list(rows))
+            await job_upkeep.mark_pushed(freed)
             return
         for job_id in rows:
             await job_upkeep.forget_push(job_id)

@@ -255,6 +255,9 @@ async def _push(dispatches: list[Dispatch]) -> None:
     if sender is None or not await sender.push(dispatches):
         return
     try:
-        await query.execute("UPDATE jobs SET pushed_at = now() WHERE id = ANY($1)", [d.job_id for d in dispatches])
+        await query.execute(
+            """UPDATE jobs SET pushed_at = now() WHERE id = ANY($1) AND fencing_token = 0 AND retry_at IS NULL""",
+            [dispatch.job_id for dispatch in dispatches],  # a worker may have taken one, and put it back, already
+        )
     except DatabaseError as error:
         log.warning("push_not_recorded", jobs=len(dispatches), error=type(error).__name__)

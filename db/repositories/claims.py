@@ -145,7 +145,9 @@ async def _may_run(job_id: UUID, row: _Candidate, worker_id: UUID) -> bool:
     )
     assert beside is not None
     if beside.is_paused:
-        await query.execute("UPDATE jobs SET pushed_at = NULL WHERE id = $1", job_id)
+        await query.execute(
+            "UPDATE jobs SET pushed_at = NULL, retry_at = greatest(retry_at, now()) WHERE id = $1", job_id
+        )
         return False
     is_alone = not (row.is_suspect and beside.suspects)
     if is_alone and beside.of_tenant < row.concurrency_per_tenant and beside.of_key < row.concurrency_per_key:

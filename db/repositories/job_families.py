@@ -74,7 +74,7 @@ async def _free(condition: str, about: UUID | None) -> list[PushRow]:
             PushRow,
             f"""UPDATE jobs SET waits_for = NULL, state = 'queued', pushed_at = NULL WHERE id IN (
                     SELECT j.id FROM jobs j WHERE {condition} ORDER BY j.id FOR UPDATE SKIP LOCKED)
-                RETURNING id, kind, queue""",
+                RETURNING id, kind, queue, fencing_token, retry_at""",
             about,
         )
         for job in freed:
@@ -131,7 +131,7 @@ async def next_in_place(ended: Claim) -> list[PushRow]:
                       SELECT count(*) FROM jobs r WHERE r.kind = $1 AND r.concurrency_key = j.concurrency_key
                         AND r.state = 'running'))
                 ORDER BY j.priority, j.id LIMIT 1 FOR UPDATE SKIP LOCKED)
-            RETURNING id, kind, queue""",
+            RETURNING id, kind, queue, fencing_token, retry_at""",
         ended.kind,
         ended.tenant_id,
         ended.concurrency_key,

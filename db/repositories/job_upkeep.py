@@ -1,5 +1,7 @@
 """What the clock does to the job table: pushes what Redis does not have, and ends or gives back what nobody works on."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -19,11 +21,13 @@ EXPIRED = JobError(type="expired", detail="The job waited longer than its kind a
 
 
 class PushRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A job whose id has to go to Redis (again)."""
+    """A job whose id has to go to Redis (again). Whoever takes it from there changes `fencing_token` or `retry_at`."""
 
     id: JobId
     kind: str
     queue: str
+    fencing_token: int
+    retry_at: datetime | None
 
 
 class StuckJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +70,7 @@ async def jobs_to_push(empty_queues: list[str], limit: int = 500) -> list[PushRo
     return await query.fetch(
         PushRow,
         """WITH due AS (
-               SELECT id, kind, queue, tenant_id, priority, concurrency_per_tenant,
+               SELECT id, kind, queue, tenant_id, priority, concurrency_per_tenant, fencing_token, retry_at,
                       row_number() OVER (PARTITION BY tenant_id, kind ORDER BY priority, id) AS place FROM jobs
                WHERE state IN ('queued', 'waiting') AND cancel_requested_at IS NULL
                  AND (waits_for IS NULL OR waits_for = 'place') AND coalesce(retry_at, created_at) <= now()
@@ -77,16 +81,27 @@ async def jobs_to_push(empty_queues: list[str], limit: int = 500) -> list[PushRo
                SELECT tenant_id, kind, count(*) AS jobs FROM jobs
                WHERE state = 'running' OR (state IN ('queued', 'waiting') AND waits_for IS NULL
                  AND pushed_at >= now() - interval '60 seconds') GROUP BY tenant_id, kind)
-           SELECT id, kind, queue FROM due LEFT JOIN taken USING (tenant_id, kind)
+           SELECT id, kind, queue, fencing_token, retry_at FROM due LEFT JOIN taken USING (tenant_id, kind)
            WHERE place + coalesce(taken.jobs, 0) <= 2 * concurrency_per_tenant ORDER BY priority, place, id LIMIT $2""",
         empty_queues,
         limit,
     )
 
 
-async def mark_pushed(job_ids: list[JobId]) -> None:
-    """Remember that these ids were handed to Redis."""
-    await query.execute("UPDATE jobs SET pushed_at = now() WHERE id = ANY($1)", job_ids)
+async def mark_pushed(rows: Sequence[PushRow]) -> None:
+    """Remember that these were handed to Redis; what has been taken from there since is left alone.
+
+    Without that a job that was put back before this comes would count as pushed while its message is gone.
+    """
+    await query.execute(
+        """UPDATE jobs SET pushed_at = now()
+           FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS seen (id, fencing_token, retry_at)
+           WHERE jobs.id = seen.id AND jobs.fencing_token = seen.fencing_token
+             AND jobs.retry_at IS NOT DISTINCT FROM seen.retry_at""",
+        [row.id for row in rows],
+        [row.fencing_token for row in rows],
+        [row.retry_at for row in rows],
+    )
 
 
 async def forget_pushes(queues: list[str]) -> int:
@@ -102,7 +117,11 @@ async def forget_pushes(queues: list[str]) -> int:
 
 async def forget_push(job_id: UUID) -> None:
     """Treat a job as not pushed: its message was taken and not acted on."""
-    await query.execute("UPDATE jobs SET pushed_at = NULL WHERE id = $1 AND state IN ('queued', 'waiting')", job_id)
+    await query.execute(
+        """UPDATE jobs SET pushed_at = NULL, retry_at = greatest(retry_at, now())
+           WHERE id = $1 AND state IN ('queued', 'waiting')""",
+        job_id,
+    )
 
 
 async def lost_jobs(limit: int = 100) -> list[StuckJob]:

@@ -143,8 +143,9 @@ async def test_only_what_redis_cannot_have_is_pushed_again(someone: Someone) -> 
         first, second = [await uow.enqueue(WORK, Work(name), subject=someone) for name in "ab"]
     assert await job_upkeep.jobs_to_push([]) == []  # the after-commit push has a second
     await query.execute("UPDATE jobs SET created_at = now() - interval '5 minutes'")
-    assert [row.id for row in await job_upkeep.jobs_to_push([])] == [first, second]
-    await job_upkeep.mark_pushed([first, second])
+    rows = await job_upkeep.jobs_to_push([])
+    assert [row.id for row in rows] == [first, second]
+    await job_upkeep.mark_pushed(rows)
     assert await job_upkeep.jobs_to_push(["default"]) == []
     await query.execute("UPDATE jobs SET pushed_at = now() - interval '2 minutes' WHERE id = $1", second)
     assert await job_upkeep.jobs_to_push([]) == []

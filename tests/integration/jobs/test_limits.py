@@ -108,8 +108,8 @@ async def test_tenants_take_turns(someone: Someone) -> None:
     many = await enqueue(WORK, someone, *(str(number) for number in range(50)))
     few = await enqueue(WORK, other, "a", "b")
     await query.execute("UPDATE jobs SET created_at = now() - interval '1 minute'")
-    pushed = [row.id for row in await job_upkeep.jobs_to_push([])]
-    assert pushed == [many[0], few[0], many[1], few[1], many[2], many[3]]
+    pushed = await job_upkeep.jobs_to_push([])
+    assert [row.id for row in pushed] == [many[0], few[0], many[1], few[1], many[2], many[3]]
     await job_upkeep.mark_pushed(pushed)
     assert await job_upkeep.jobs_to_push([]) == []  # what waits in Redis has its tenant's places
 

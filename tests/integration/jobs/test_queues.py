@@ -38,7 +38,7 @@ async def test_nothing_of_a_paused_queue_is_started_and_nothing_is_lost(someone:
     first, second = await enqueue(WORK, someone, "a", "b")
     (foreign,) = await enqueue(WORK, other, "c")
     running_claim = await claimed(first)
-    await job_upkeep.mark_pushed([second])
+    await query.execute("UPDATE jobs SET pushed_at = now() WHERE id = $1", second)
     assert await pause(someone)
     assert not await pause(someone)
 
