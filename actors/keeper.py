@@ -1,5 +1,6 @@
 """The worker's end of its lease keeper (`db.lease_keeper`): what this process cannot do while something holds its lock."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -8,19 +9,25 @@ from uuid import UUID
 import msgspec
 
 from db.jobs import Claim
-from db.lease_keeper import Begin, Hold, Order, Release
+from db.lease_keeper import Beat, Begin, Hold, Order, Release
 from ops.runtime.logging import get_logger
 
 log = get_logger(__name__)
 
 END_SECONDS = 5.0
+BEAT_SECONDS = 1.0
+SILENCE_SECONDS = 30.0
 
 
 class LeaseKeeper:
-    """A process that renews the leases of the attempts it is told of; should it die, the next order starts another."""
+    """A process that renews the leases of the attempts it is told of; should it die, the next order starts another.
 
-    def __init__(self, database_url: str) -> None:
+    It kills this process when the event loop has not turned for `silence_seconds`, beyond what the attempts may take.
+    """
+
+    def __init__(self, database_url: str, silence_seconds: float = SILENCE_SECONDS) -> None:
         self._database_url = database_url
+        self._silence_seconds = silence_seconds
         self._held: dict[UUID, Hold] = {}
         self._process = self._start()
 
@@ -39,6 +46,12 @@ class LeaseKeeper:
         """Renew the attempt's lease no more."""
         if self._held.pop(claim.job_id, None) is not None:
             self._tell(Release(job_id=claim.job_id))
+
+    async def beat(self) -> None:
+        """Tell it that the event loop turns, until cancelled."""
+        while True:
+            self._tell(Beat())
+            await asyncio.sleep(BEAT_SECONDS)
 
     def close(self) -> None:
         """End the process."""
@@ -60,7 +73,8 @@ class LeaseKeeper:
         )
         assert process.stdin is not None
         os.set_blocking(process.stdin.fileno(), False)
-        self._write(process, Begin(database_url=self._database_url, worker_pid=os.getpid()))
+        begin = Begin(database_url=self._database_url, worker_pid=os.getpid(), silence_seconds=self._silence_seconds)
+        self._write(process, begin)
         return process
 
     @staticmethod

@@ -74,6 +74,8 @@ async def _work(settings: Settings, queues: list[str], threads: int) -> None:
         tools = await stack.enter_async_context(open_tools(settings))
         keeper = LeaseKeeper(settings.direct_database_url)
         stack.callback(keeper.close)
+        beating = asyncio.create_task(keeper.beat())
+        stack.callback(beating.cancel)
         runner = Runner(worker_id, tools, crash_hook(settings.env), keeper=keeper)
         lock_key = await workers.add_worker(worker_id, socket.gethostname(), os.getpid(), queues)
         lock = await stack.enter_async_context(SessionLock(settings.direct_database_url, WORKER_LOCK_CLASS, lock_key))

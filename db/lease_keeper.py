@@ -2,8 +2,9 @@
 
 Code that holds the worker's interpreter lock for longer than a lease stops everything in that process, but not this one.
 It renews while the worker is neither stopped nor gone, and each lease only to the end of the attempt's time limit, so that
-work which hangs for good is given to another worker. Orders come as lines of JSON on the standard input, whose end is
-the worker's.
+work which hangs for good is given to another worker. It ends a worker that has fallen silent although nothing it does may
+take so long: whoever started it starts it again. Orders come as lines of JSON on the standard input, whose end is the
+worker's.
 """
 
 import asyncio
@@ -17,6 +18,10 @@ import asyncpg
 import msgspec
 import psutil
 
+from ops.runtime.logging import configure_logging, get_logger
+
+log = get_logger(__name__)
+
 ANSWER_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 
@@ -26,10 +31,11 @@ _RENEW = """UPDATE jobs SET lease_until = now() + held.seconds * interval '1 sec
 
 
 class Begin(msgspec.Struct, frozen=True, kw_only=True, tag="begin"):
-    """The first order: where the database is, and whose leases they are."""
+    """The first order: where the database is, whose leases they are, and how long that worker may be silent."""
 
     database_url: str
     worker_pid: int
+    silence_seconds: float
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
@@ -47,7 +53,11 @@ class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release"):
     job_id: UUID
 
 
-Order = Begin | Hold | Release
+class Beat(msgspec.Struct, frozen=True, kw_only=True, tag="beat"):
+    """The worker's event loop turns."""
+
+
+Order = Begin | Hold | Release | Beat
 decoder: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)
 
 
@@ -58,11 +68,14 @@ class Keeper:
         self._url = begin.database_url
         self._worker = psutil.Process(begin.worker_pid)
         self._held: dict[UUID, tuple[Hold, float]] = {}
+        self._silence_seconds = begin.silence_seconds
+        self._heard_at = time.monotonic()
         self._renewed_at = 0.0
         self._connection: Any = None
 
     def take(self, order: Order) -> None:
-        """Note what begins or has ended."""
+        """Note what begins or has ended; any order is a sign of life."""
+        self._heard_at = time.monotonic()
         if isinstance(order, Hold):
             self._held[order.job_id] = (order, time.monotonic() + order.limit_seconds)
         elif isinstance(order, Release):
@@ -80,6 +93,26 @@ class Keeper:
                 self._renewed_at = time.monotonic()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 self._drop_connection()
+
+    async def watch(self) -> None:
+        """Kill the worker when it is stuck."""
+        while True:
+            looked_at = time.monotonic()
+            await asyncio.sleep(LOOK_SECONDS)
+            now = time.monotonic()
+            if not self._is_working() or now - looked_at > 2 * LOOK_SECONDS:
+                self._heard_at = now  # the worker was stopped, or this process was: its silence says nothing
+            elif self._is_stuck(now):
+                log.error("worker_stuck", silent_seconds=round(now - self._heard_at))
+                self._worker.kill()
+                return
+
+    def _is_stuck(self, now: float) -> bool:
+        """Tell whether it is silent beyond the limits of its work; a loop that turned would have ended that work itself."""
+        if now - self._heard_at < self._silence_seconds:
+            return False
+        ends = [until for _, until in self._held.values()]
+        return not ends or now - min(ends) >= self._silence_seconds
 
     def _is_working(self) -> bool:
         try:
@@ -116,13 +149,15 @@ async def _main() -> None:
     if not isinstance(begin, Begin):
         raise TypeError("the first order has to be `begin`")
     keeper = Keeper(begin)
-    renewing = asyncio.create_task(keeper.run())
+    tasks = [asyncio.create_task(keeper.run()), asyncio.create_task(keeper.watch())]
     while line := await reader.readline():
         keeper.take(decoder.decode(line))
-    renewing.cancel()
+    for task in tasks:
+        task.cancel()
 
 
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the worker, whose end is this one's
         signal.signal(number, signal.SIG_IGN)
+    configure_logging("lease_keeper", "info")
     asyncio.run(_main())

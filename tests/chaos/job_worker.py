@@ -15,6 +15,7 @@ import msgspec
 
 from actors import main
 from actors.actor import actor
+from actors.keeper import LeaseKeeper
 from actors.runner import Runner
 from backend.jobs.attempt import Job
 from db import query
@@ -23,6 +24,7 @@ from db.unit_of_work import UnitOfWork, unit_of_work
 from ops.runtime.settings import Settings
 
 LEASE_SECONDS = 1.5
+SILENCE_SECONDS = 2.0
 FOR_GOOD_SECONDS = 100_000
 
 
@@ -74,10 +76,11 @@ async def hog(job: Job[Work, Any]) -> None:
 
 
 async def hang(job: Job[Work, Any]) -> None:
-    """Hold the lock for good, the first time."""
+    """Hold the lock for good, the first time: in one call, or in calls of `seconds` between which others get their turn."""
     await _note("began", job)
-    if job.attempt.claim.attempt == 1:
-        ctypes.PyDLL(None).sleep(FOR_GOOD_SECONDS)  # one call: between two the other threads would get their turn
+    library = ctypes.PyDLL(None)
+    while job.attempt.claim.attempt == 1:
+        library.usleep(int(job.args.seconds * 1_000_000)) if job.args.seconds else library.sleep(FOR_GOOD_SECONDS)
     await _succeed(job)
 
 
@@ -114,5 +117,6 @@ def run(settings: Settings) -> None:
     """Serve the queue `default` until told to stop."""
     for kind, body in BODIES:
         actor(kind)(body)
+    main.LeaseKeeper = functools.partial(LeaseKeeper, silence_seconds=SILENCE_SECONDS)  # type: ignore[misc,assignment]
     main.Runner = functools.partial(Runner, lease_seconds=LEASE_SECONDS)  # type: ignore[misc,assignment]
     main.run_worker(settings, ("default",))

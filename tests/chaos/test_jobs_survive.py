@@ -17,7 +17,7 @@ from db.unit_of_work import unit_of_work
 from ops.runtime.ids import JobId, new_id
 from ops.runtime.settings import Settings
 from tests import campus
-from tests.chaos.job_worker import HANG, HOG, LEASE_SECONDS, POISON, SLEEP, Work
+from tests.chaos.job_worker import HANG, HOG, LEASE_SECONDS, POISON, SILENCE_SECONDS, SLEEP, Work
 from tests.integration.jobs.conftest import Someone
 from tests.processes import Running, start
 from tests.servers import Database
@@ -103,6 +103,22 @@ async def test_work_that_hangs_for_good_is_given_to_another_worker(site: Site) -
     (job_id,) = await site.enqueue(HANG, "hang")
     await site.until_over()
     assert (await effects(), await attempts(job_id)) == (["began hang", "began hang", "hang"], ["lost", "succeeded"])
+
+
+@pytest.mark.parametrize("call_seconds", [0.0, 0.2], ids=["in one call", "in many calls"])
+async def test_a_worker_that_hangs_for_good_is_ended_and_what_it_had_taken_is_done(
+    site: Site, call_seconds: float
+) -> None:
+    await site.start("clock")
+    hanging = await site.start("job_worker")
+    await site.enqueue(HANG, "hang", seconds=call_seconds)
+    await site.until_written("began hang")
+    await site.enqueue(SLEEP, "taken")
+    assert await asyncio.to_thread(hanging.wait, HANG.time_limit_seconds + SILENCE_SECONDS + 10)
+    assert hanging.process.returncode == -signal.SIGKILL
+    await site.start("job_worker")
+    await site.until_over()
+    assert sorted(await effects()) == ["began hang", "began hang", "hang", "taken"]
 
 
 async def test_a_job_that_kills_its_worker_is_dead_after_its_attempts_and_the_others_finish(site: Site) -> None:
