@@ -35,7 +35,10 @@ class RunningPostgres:
 
     def create_database(self, template: str = "template0") -> Database:
         name = f"test_{secrets.token_hex(6)}"
-        self.server.execute(self.port, f"CREATE DATABASE {name} TEMPLATE {template} OWNER {postgres.OWNER_ROLE};")
+        # Copying files is a third of the cost of writing them through the log, as long as nothing waits for a disk.
+        self.server.execute(
+            self.port, f"CREATE DATABASE {name} TEMPLATE {template} OWNER {postgres.OWNER_ROLE} STRATEGY file_copy;"
+        )
         if template == "template0":
             self.server.execute(
                 self.port,
