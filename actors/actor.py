@@ -7,6 +7,7 @@ import msgspec
 
 from actors.tools import Tools
 from backend.jobs.attempt import Job
+from backend.jobs.events import tell_end
 from db.jobs import Args, EndedJob, JobKind
 from db.unit_of_work import UnitOfWork
 
@@ -30,7 +31,8 @@ class Actor(msgspec.Struct, Generic[Args], frozen=True, kw_only=True):
         return msgspec.json.decode(args, type=self.kind.args)
 
     async def ended(self, uow: UnitOfWork, job: EndedJob) -> None:
-        """Call `on_end`; arguments that cannot be read tell nobody."""
+        """Emit the event of a job that is dead, and call `on_end`, unless the arguments cannot be read."""
+        await tell_end(uow, job)
         if self.on_end is None:
             return
         try:

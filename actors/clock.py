@@ -5,6 +5,7 @@ import signal
 from contextlib import AsyncExitStack
 
 from actors.context import log_failure
+from actors.events import EventBus, open_event_bus
 from actors.relay import Relay
 from actors.scheduler import fire_due
 from actors.upkeep import Upkeep, upkeep_lanes
@@ -27,6 +28,20 @@ log = get_logger(__name__)
 TICK_SECONDS = 1.0
 STOP_SECONDS = 5.0
 LEADER_KEY = 1
+POOL_SIZE = 7
+
+
+class Beside:
+    """What the leader does beside the relay; it ends as one."""
+
+    def __init__(self, *works: Upkeep | EventBus) -> None:
+        self._works = works
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for work in self._works:
+                group.create_task(work.run())
 
 
 def run_clock(settings: Settings) -> None:
@@ -45,8 +60,8 @@ async def _run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        await open_database(settings, pool_size=4)
-        await stack.enter_async_context(watched_database(settings, pool_size=4))
+        await open_database(settings, pool_size=POOL_SIZE)
+        await stack.enter_async_context(watched_database(settings, pool_size=POOL_SIZE))
         open_dispatch(settings.broker_url)
         stack.callback(close_dispatch)
         broker = open_redis(settings.broker_url)
@@ -56,13 +71,14 @@ async def _run(settings: Settings) -> None:
         vectors = open_vector_store(settings.qdrant_url, settings.qdrant_api_key)
         stack.push_async_callback(vectors.close)
         upkeep = Upkeep(upkeep_lanes(ObjectStore.from_url(settings.object_store_url), vectors))
+        bus = await stack.enter_async_context(open_event_bus(settings))
         announce_ready()
         log.info("clock_started")
-        await _lead(lock, Relay(broker), upkeep, stop)
+        await _lead(lock, Relay(broker), Beside(upkeep, bus), stop)
 
 
-async def _lead(lock: SessionLock, relay: Relay, upkeep: Upkeep, stop: asyncio.Event) -> None:
-    """Tick each second while the lock is ours, with the upkeep at work beside.
+async def _lead(lock: SessionLock, relay: Relay, beside: Beside | Upkeep, stop: asyncio.Event) -> None:
+    """Tick each second while the lock is ours, with the upkeep and the event bus at work beside.
 
     Each tick is a task of its own, so that none inherits another's context.
     """
@@ -75,7 +91,7 @@ async def _lead(lock: SessionLock, relay: Relay, upkeep: Upkeep, stop: asyncio.E
                     at_work = None
                 if at_work is None and await lock.acquire(wait=False):
                     log.info("clock_leads")
-                    at_work = asyncio.create_task(upkeep.run())
+                    at_work = asyncio.create_task(beside.run())
                 if at_work is not None:
                     await asyncio.create_task(_tick(relay))
             except DatabaseError as error:

@@ -1,8 +1,8 @@
 """Every actor there is. Importing a family declares its actors; a job kind without one fails a test."""
 
-from actors import documents, jobs
+from actors import documents, jobs, notifications
 from actors.actor import REGISTRY
 
-FAMILIES = (documents, jobs)
+FAMILIES = (documents, jobs, notifications)
 
 __all__ = ["FAMILIES", "REGISTRY"]

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from backend.documents.sandbox import required_walls
+from backend.notifications.sealing import Secrets
+from backend.notifications.sending import Sender
 from inference_gateway.client import GatewayClient
 from ops.runtime.crypto import ServiceTokens, decode_key
 from ops.runtime.objects import ObjectStore
@@ -22,6 +24,8 @@ class Tools:
     gateway: GatewayClient
     max_file_bytes: int
     required_walls: tuple[Wall, ...]
+    webhook_sender: Sender
+    webhook_secrets: Secrets
 
 
 @asynccontextmanager
@@ -36,6 +40,8 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
             gateway=gateway,
             max_file_bytes=settings.max_upload_bytes,
             required_walls=required_walls(settings.env),
+            webhook_sender=Sender(to_loopback=settings.webhooks_to_loopback),
+            webhook_secrets=Secrets(settings.master_key),
         )
     finally:
         await gateway.aclose()

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from actors import sampler
 from actors.context import log_failure
+from actors.events import CONSUMER_NAMES
 from actors.sampler import Sampler
 from backend.academics import upkeep as academics
 from backend.chat.upkeep import purge_conversations
@@ -19,6 +20,7 @@ from backend.documents.upkeep import purge_deleted, purge_uncited
 from backend.identity.service import purge_sessions
 from backend.identity.upkeep import purge_grants, purge_people
 from backend.jobs.history import purge_firings, purge_jobs
+from backend.notifications import upkeep as notifications
 from db.errors import DatabaseUnavailable
 from db.repositories import audit, idempotency
 from db.unit_of_work import unit_of_work
@@ -65,6 +67,10 @@ def upkeep_lanes(objects: ObjectStore, vectors: VectorStore) -> Sequence[Sequenc
         "queue_samples_rolled_up": sampler.roll_up,
         "queue_samples_purged": sampler.purge,
         "grants_purged": purge_grants,
+        "webhook_deliveries_purged": notifications.purge_deliveries,
+        "webhook_receipts_purged": notifications.purge_receipts,
+        "dead_events_purged": notifications.purge_dead,
+        "events_purged": partial(notifications.purge_events, CONSUMER_NAMES),
         "conversations_purged": purge_conversations,
         "documents_purged": partial(purge_deleted, objects, vectors),
         "documents_removed": purge_uncited,

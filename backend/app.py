@@ -35,6 +35,7 @@ from backend.kit.http import (
 )
 from backend.kit.ratelimit import RateLimits
 from backend.kit.subject import Subject
+from backend.notifications import controller as notifications
 from backend.problems import controller as problems
 from backend.resources import open_resources
 from backend.search import controller as search
@@ -58,6 +59,7 @@ DOMAINS: tuple[ModuleType, ...] = (
     search,
     chat,
     jobs,
+    notifications,
     audit,
     web,
 )

@@ -10,7 +10,17 @@ APP_CONFIG = AppConfig(
     table_classes=table_finder(
         modules=[
             f"db.tables.{name}"
-            for name in ("identity", "academics", "documents", "chat", "jobs", "queue_samples", "audit")
+            for name in (
+                "identity",
+                "academics",
+                "documents",
+                "chat",
+                "jobs",
+                "queue_samples",
+                "events",
+                "webhooks",
+                "audit",
+            )
         ]
     ),
 )

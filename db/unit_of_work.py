@@ -4,6 +4,7 @@
         ...repositories...
         await uow.audit(subject, "course.created", {"course_id": str(course_id)})
         await uow.enqueue(INGEST, IngestArgs(...), subject=subject)
+        await uow.emit(COURSE_CREATED, CourseEvent(...), subject=subject)
 
 Everything inside is committed together or not at all; job ids go to Redis only after the commit. Nesting is refused, and
 no task may be started inside: a task inherits the transaction's connection (`asyncio.create_task` needs an empty context).
@@ -11,7 +12,7 @@ no task may be started inside: a task inherits the transaction's connection (`as
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 from uuid import UUID
@@ -24,6 +25,7 @@ from db.dispatch import Dispatch, dispatcher
 from db.engine import ACQUIRE_TIMEOUT_SECONDS, ENGINE
 from db.enqueue import Place, insert_job
 from db.errors import DatabaseError, DatabaseUnavailable, LeaseLost, translated
+from db.events import EventKind, Payload, insert_events
 from db.jobs import Args, Claim, JobKind
 from ops.runtime.context import request_id, service_name
 from ops.runtime.ids import JobId, new_id
@@ -184,6 +186,34 @@ class UnitOfWork:
         if is_new and place.starts_at_once:
             self._dispatch(kind, job_id)
         return job_id
+
+    async def emit(
+        self,
+        kind: EventKind[Payload],
+        payload: Payload,
+        *,
+        subject: Principal,
+        subject_id: UUID | None = None,
+        member: str = "",
+    ) -> UUID:
+        """Tell of the act: consumers get the event after the commit, in the order of commits, at least once.
+
+        Emit after the rows are changed: their locks then put events about the same thing in order.
+
+        Args:
+            subject: who acts.
+            subject_id: what the event is about, e.g. a document.
+            member: the rest of the name, for a kind that stands for a family.
+
+        Returns:
+            The event's id, by which consumers tell a repetition.
+        """
+        (event_id,) = await insert_events(kind, [payload], subject, subject_id=subject_id, member=member)
+        return event_id
+
+    async def emit_each(self, kind: EventKind[Payload], payloads: Sequence[Payload], *, subject: Principal) -> None:
+        """Tell of several acts of a kind at once."""
+        await insert_events(kind, payloads, subject, subject_id=None, member="")
 
     def _dispatch(self, kind: JobKind[Any], job_id: JobId) -> None:
         """Push the id after the commit; of many jobs only about as many as may run at once, the relay brings the others."""

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from backend.academics.access import checked_course, readable_course
 from backend.academics.errors import AlreadyEnrolled, EnrolmentNotFound, LearnerNotFound
+from backend.academics.events import ENROLMENT_CREATED, ENROLMENT_ENDED, EnrolmentEvent
 from backend.academics.schemas import EnrolmentAnswer
 from backend.identity.accounts import normalise_email
 from backend.identity.revocation import rights_changed
@@ -92,6 +93,8 @@ async def end_enrolment(subject: Subject, course_id: CourseId, enrolment_id: Enr
         await rights_changed(uow, [user_id])
         about = {"course_id": course_id, "enrolment_id": enrolment_id, "user_id": user_id}
         await uow.audit(subject, "enrolment.ended", about)
+        ended = EnrolmentEvent(enrolment_id=enrolment_id, course_id=course_id, user_id=user_id)
+        await uow.emit(ENROLMENT_ENDED, ended, subject=subject, subject_id=enrolment_id)
 
 
 async def _hold(uow: UnitOfWork, subject: Subject, course_id: CourseId) -> None:
@@ -106,6 +109,11 @@ async def _add(
     if added:
         await rights_changed(uow, added)
         await uow.audit(subject, "enrolment.created", {"course_id": course_id, "user_ids": sorted(map(str, added))})
+        created = [
+            EnrolmentEvent(enrolment_id=enrolment_id, course_id=course_id, user_id=UserId(user_id))
+            for user_id, enrolment_id in added.items()
+        ]
+        await uow.emit_each(ENROLMENT_CREATED, created, subject=subject)
     return added
 
 

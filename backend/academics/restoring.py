@@ -1,5 +1,6 @@
 """Taking back deletions of faculties, semesters and courses until the purge date; what lives already is given as it is."""
 
+from backend.academics import events
 from backend.academics.access import checked_course
 from backend.academics.errors import CodeTaken, FacultyNotFound, ParentDeleted, SemesterNotFound
 from backend.academics.jobs import COURSE_RESTORED, CourseRestoredArgs
@@ -94,6 +95,7 @@ async def _restore_course(uow: UnitOfWork, subject: Subject, deleted: CourseRow)
     await uow.enqueue(COURSE_RESTORED, args, subject=subject, subject_id=course.id)
     about = {"course_id": course.id, "faculty_id": course.faculty_id, "code": course.code}
     await uow.audit(subject, "course.restored", {**about, "enrolments_resumed": len(learners)})
+    await uow.emit(events.COURSE_RESTORED, events.CourseEvent.of(course), subject=subject, subject_id=course.id)
     return course
 
 

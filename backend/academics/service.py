@@ -12,6 +12,7 @@ from backend.academics.access import (
     readable_semester,
 )
 from backend.academics.errors import CodeTaken, CourseNotFound, PlacementRefused
+from backend.academics.events import COURSE_CREATED, COURSE_DELETED, COURSE_UPDATED, CourseEvent
 from backend.academics.jobs import COURSE_MOVED, CourseMovedArgs
 from backend.academics.schemas import CourseChange, NewCourse
 from backend.identity.revocation import rights_changed
@@ -123,6 +124,7 @@ async def create_course(subject: Subject, new: NewCourse) -> CourseRow:
                 title=new.title,
             )
             await uow.audit(subject, "course.created", _about(course))
+            await uow.emit(COURSE_CREATED, CourseEvent.of(course), subject=subject, subject_id=course.id)
     except UniqueViolation as error:
         raise CodeTaken(new.code) from error
     return course
@@ -158,6 +160,7 @@ async def change_course(subject: Subject, course_id: CourseId, change: CourseCha
                     COURSE_MOVED, CourseMovedArgs(course_id=course_id), subject=subject, subject_id=course_id
                 )
             await uow.audit(subject, "course.moved" if moves else "course.changed", _about(course))
+            await uow.emit(COURSE_UPDATED, CourseEvent.of(course), subject=subject, subject_id=course_id)
     except UniqueViolation as error:
         raise CodeTaken(code or "of this course") from error
     return course
@@ -175,6 +178,7 @@ async def delete_course(subject: Subject, course_id: CourseId) -> None:
         await rows.delete_course(uow, course_id)
         await rights_changed(uow, learners)
         await uow.audit(subject, "course.deleted", {**_about(course), "enrolments_ended": len(learners)})
+        await uow.emit(COURSE_DELETED, CourseEvent.of(course), subject=subject, subject_id=course_id)
 
 
 async def _held(uow: UnitOfWork, subject: Subject, course_id: CourseId) -> CourseRow:

@@ -10,6 +10,7 @@ from uuid import UUID
 from backend.documents.access import WRITE
 from backend.documents.artefacts import Artefacts
 from backend.documents.embedding import Embedding, embed_passages
+from backend.documents.events import DOCUMENT_READY, DocumentReady
 from backend.documents.jobs import PRUNE, IngestArgs, PruneArgs
 from backend.documents.local_copy import local_copy
 from backend.documents.points import INDEX_BATCH, passage_points
@@ -143,6 +144,10 @@ class _Ingestion:
             await documents.supersede(uow, row.document_id, below_version=newest)
             about = {"document_id": str(row.document_id), "version": row.version, "passages": len(rows)}
             await uow.audit(self._subject, "document.ready", about)
+            ready = DocumentReady(
+                document_id=row.document_id, course_id=row.course_id, version=row.version, passages=len(rows)
+            )
+            await uow.emit(DOCUMENT_READY, ready, subject=self._subject, subject_id=row.document_id)
             if newest > 1:
                 prune = PruneArgs(document_id=DocumentId(row.document_id))
                 await uow.enqueue(PRUNE, prune, subject=self._subject, subject_id=row.document_id)

@@ -7,6 +7,7 @@ import msgspec
 
 from backend.documents.access import READ, WRITE, open_course, open_document
 from backend.documents.errors import DocumentNotFound, IngestionRunning, SameFileElsewhere
+from backend.documents.events import DOCUMENT_DELETED, DocumentDeleted
 from backend.documents.file_name import title_of
 from backend.documents.jobs import INGEST, PRUNE, IngestArgs, PruneArgs
 from backend.documents.passages import passages_in_scope
@@ -222,6 +223,8 @@ async def delete_document(subject: Subject, document_id: UUID) -> None:
         await documents.delete(uow, document_id, row.course_id)
         about = {"document_id": str(document_id), "course_id": str(row.course_id)}
         await uow.audit(subject, "document.deleted", about)
+        deleted = DocumentDeleted(document_id=document_id, course_id=row.course_id)
+        await uow.emit(DOCUMENT_DELETED, deleted, subject=subject, subject_id=document_id)
         await uow.enqueue(
             PRUNE, PruneArgs(document_id=DocumentId(document_id)), subject=subject, subject_id=document_id
         )

@@ -1,6 +1,7 @@
 """What follows in the index and the store when an ingestion ends without success, a course moves, or a document is gone."""
 
 from backend.academics.jobs import CourseMovedArgs
+from backend.documents.events import DOCUMENT_FAILED, DocumentFailed
 from backend.documents.failures import failure_of
 from backend.documents.jobs import PRUNE, IngestArgs, PruneArgs
 from backend.documents.tools import DocumentTools
@@ -21,6 +22,9 @@ async def ingestion_ended(uow: UnitOfWork, job: EndedJob, args: IngestArgs) -> N
     await ingestion.set_failed(uow, args.document_id, args.version, failure_type, detail)
     about = {"document_id": str(args.document_id), "version": args.version, "failure": failure_type}
     await uow.audit(job, "document.failed" if job.error else "document.ingestion_cancelled", about)
+    if job.error is not None:
+        failed = DocumentFailed(document_id=args.document_id, version=args.version, failure=failure_type)
+        await uow.emit(DOCUMENT_FAILED, failed, subject=job, subject_id=args.document_id)
     await uow.enqueue(PRUNE, PruneArgs(document_id=args.document_id), subject=job, subject_id=args.document_id)
 
 

@@ -1,9 +1,11 @@
 """Makes tenants and people: what registration, administrators and the command line share."""
 
 import unicodedata
+from typing import NamedTuple
 
 from backend.identity import passwords
 from backend.identity.errors import EmailTaken, InputRefused, TenantTaken
+from backend.identity.events import USER_CREATED, UserEvent
 from backend.identity.keys import new_wrapped_key
 from backend.kit.permissions import BUILTIN_ROLES
 from backend.kit.subject import Locale
@@ -16,6 +18,13 @@ from ops.runtime.ids import TenantId, UserId
 
 DEFAULT_TENANT_SLUG = "main"
 DEFAULT_TENANT_NAME = "Lyceum"
+
+
+class _Tenant(NamedTuple):
+    """Whose event it is that somebody is there, whoever added them."""
+
+    tenant_id: TenantId
+    user_id: UserId | None = None
 
 
 def normalise_email(email: str) -> str:
@@ -83,9 +92,11 @@ async def add_person(
         state=state,
     )
     try:
-        return await people.add(uow, person)
+        added = await people.add(uow, person)
     except UniqueViolation as error:
         raise EmailTaken from error
+    await uow.emit(USER_CREATED, UserEvent(user_id=user_id), subject=_Tenant(tenant_id), subject_id=user_id)
+    return added
 
 
 async def give_role(

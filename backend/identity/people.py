@@ -6,6 +6,7 @@ from backend.identity import accounts, sessions
 from backend.identity.accounts import normalise_email
 from backend.identity.errors import EmailTaken, PersonNotFound
 from backend.identity.escalation import check_own_rights, check_rights_of_person, keeps_an_administrator
+from backend.identity.events import USER_DISABLED, UserEvent
 from backend.identity.revocation import rights_changed
 from backend.identity.schemas import FoundPerson, NewPersonInput, PersonChange
 from backend.kit.places import places_for
@@ -123,6 +124,8 @@ async def change_person(subject: Subject, user_id: UserId, change: PersonChange)
                 await _sign_out_everywhere(uow, user_id, "disabled")
             fields = [name for name in change.__struct_fields__ if getattr(change, name) is not UNSET]
             await uow.audit(subject, "person.changed", {"user_id": user_id, "fields": fields, "state": state})
+            if state == "disabled":
+                await uow.emit(USER_DISABLED, UserEvent(user_id=user_id), subject=subject, subject_id=user_id)
     except UniqueViolation as error:
         raise EmailTaken from error
     return person

@@ -19,6 +19,8 @@ PERMISSIONS: Final[dict[str, str]] = {
     "grant.write": "give and take roles",
     "role.write": "make and change roles",
     "audit.read": "search the audit log",
+    "webhook.read": "see which systems are told of events, and what they were told",
+    "webhook.write": "have other systems told of events, and let them send messages",
     "ops.read": "see all jobs, queues and workers of the tenant",
     "ops.write": "retry, cancel, pause and discard jobs",
 }
@@ -40,5 +42,5 @@ BUILTIN_ROLES: Final[dict[str, frozenset[str]]] = {
         }
     ),
     "admin": frozenset(PERMISSIONS) - {"course.learn", "ops.write"},
-    "ops": frozenset({"ops.read", "ops.write"}),
+    "ops": frozenset({"ops.read", "ops.write", "webhook.read", "webhook.write"}),
 }

@@ -17,7 +17,7 @@ import msgspec
 from ops.runtime.redis import Redis, RedisError, ServerScript
 from ops.runtime.settings import Settings
 
-RequestClass = Literal["reads", "writes", "questions", "sign_ins", "links", "refreshes"]
+RequestClass = Literal["reads", "writes", "questions", "sign_ins", "links", "refreshes", "messages"]
 PERIOD_SECONDS = 60
 LOCAL_SHARE = 0.5
 LOCAL_BUCKETS = 20_000
@@ -50,7 +50,8 @@ return answer
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Requests per minute; the first three per person, the others per address.
 
-    A client refreshes once in ten minutes, and a campus may have one address: 3000 serve 30,000 clients there.
+    A client refreshes once in ten minutes, and a campus may have one address: 3000 serve 30,000 clients there. `messages` are
+    webhooks that other systems send.
     """
 
     reads: int = 600
@@ -59,6 +60,7 @@ class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
     sign_ins: int = 60
     links: int = 60
     refreshes: int = 3000
+    messages: int = 600
 
     @classmethod
     def of(cls, settings: Settings) -> "RateLimits":

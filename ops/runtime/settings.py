@@ -73,6 +73,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_sign_ins: PerMinute = 60
     rate_links: PerMinute = 60
     rate_refreshes: PerMinute = 3000
+    rate_messages: PerMinute = 600
+    webhooks_to_loopback: bool = False
     database_url: str = ""
     database_direct_url: str = ""
     read_database_url: str = ""
@@ -109,7 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 _OWN = ("env", "data_dir", "port", "public_url", "trusted_proxies", "registration_domains", "metrics_address", "demo_password",
         "signing_key", "master_key", "service_key", "model", "model_sha256", "model_precision", "embedder", "log_level",
         "max_upload_bytes", "rate_reads", "rate_writes", "rate_questions", "rate_sign_ins", "rate_links",
-        "rate_refreshes")  # fmt: skip
+        "rate_refreshes", "rate_messages", "webhooks_to_loopback")  # fmt: skip
 
 _DOMAIN = re.compile(r"[^@\s*.]+(\.[^@\s*.]+)+")
 
@@ -183,6 +185,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"LYCEUM_PORT must lie between 1 and 65535, not {settings.port}")
     if wrong := [domain for domain in settings.domains_of_registration if not _DOMAIN.fullmatch(domain)]:
         raise SettingsError(f"LYCEUM_REGISTRATION_DOMAINS takes mail domains between commas, not {wrong[0]}")
+    if settings.webhooks_to_loopback and settings.env != "development":
+        raise SettingsError("LYCEUM_WEBHOOKS_TO_LOOPBACK is for development: elsewhere webhooks go to public addresses")
     if settings.env != "production":
         return
     if settings.demo_password:
