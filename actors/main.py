@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from uuid import UUID
 
+import psutil
+
 from actors.broker import Consumer
 from actors.crash import crash_hook
 from actors.families import REGISTRY
@@ -44,7 +46,7 @@ EXIT_UNUSABLE = 1
 
 
 def run_worker(settings: Settings, queues: Sequence[str] = QUEUES, threads: int = THREADS) -> None:
-    """Run jobs of `queues` until SIGTERM or SIGINT; what is not done 5 s later is handed back unfinished.
+    """Run jobs of `queues` until SIGTERM, SIGINT or an operator's wish; what is not done 5 s later is handed back unfinished.
 
     Raises:
         SystemExit: status 1; production wants walls around documents that this machine cannot give.
@@ -77,7 +79,7 @@ async def _work(settings: Settings, queues: list[str], threads: int) -> None:
         beating = asyncio.create_task(keeper.beat())
         stack.callback(beating.cancel)
         runner = Runner(worker_id, tools, crash_hook(settings.env), keeper=keeper)
-        lock_key = await workers.add_worker(worker_id, socket.gethostname(), os.getpid(), queues)
+        lock_key = await workers.add_worker(worker_id, socket.gethostname(), os.getpid(), queues, threads)
         lock = await stack.enter_async_context(SessionLock(settings.direct_database_url, WORKER_LOCK_CLASS, lock_key))
         consumer = Consumer(settings.broker_url, list(REGISTRY.values()), set(queues), threads, runner.run)
         consumer.start()
@@ -93,12 +95,17 @@ async def _work(settings: Settings, queues: list[str], threads: int) -> None:
 
 
 async def _stay_alive(worker_id: UUID, lock: SessionLock, stop: asyncio.Event) -> None:
-    """Beat until told to stop. Should the lock's connection end, jobs are taken from us; the lock is taken anew."""
+    """Beat until told to stop, by a signal or by an operator. Should the lock's connection end, jobs are taken from us; the
+    lock is taken anew.
+    """
+    process = psutil.Process()
     while not stop.is_set():
         try:
             if not await lock.is_held():
                 await lock.acquire()
-            await workers.beat(worker_id)
+            if await workers.beat(worker_id, process.memory_info().rss):
+                log.info("drain_requested")
+                stop.set()
         except DatabaseError as error:
             log.warning("heartbeat_failed", error=type(error).__name__)
         await _wait(stop, HEARTBEAT_SECONDS)

@@ -77,10 +77,11 @@ class Runner:
         self._hand_back.set()
 
     async def run(self, job_id: UUID) -> None:
-        """Claim the job, if it can be, and do one attempt."""
+        """Claim the job, or one of its queue that is more urgent, and do one attempt."""
         claim = await self._claim(job_id)
         if claim is None:
             return
+        job_id = claim.job_id
         self.running.add(job_id)
         try:
             with attempt_context(claim):
@@ -94,9 +95,9 @@ class Runner:
         while True:
             try:
                 if self._draining.is_set():
-                    await job_upkeep.forget_push(job_id)
+                    await job_upkeep.give_back_message(job_id)
                     return None
-                return await claims.claim(job_id, self._worker_id, self._lease_seconds)
+                return await claims.claim_next(job_id, self._worker_id, self._lease_seconds, list(REGISTRY))
             except DatabaseUnavailable:
                 if time.monotonic() >= give_up_at:
                     raise
@@ -200,9 +201,15 @@ async def _write_end(actor: Actor[Any] | None, attempt: Attempt, ending: Ending 
                 await actor.ended(uow, claim.ended(None))
         elif not isinstance(ending, str):
             error = _error_of(ending)
-            delay = actor.kind.retry.delay_seconds(claim.attempt) if actor and isinstance(ending, Retryable) else None
+            delay = _delay_seconds(actor, claim) if actor and isinstance(ending, Retryable) else None
             if await jobs.fail(uow, claim, error, delay) == "dead" and actor is not None:
                 await actor.ended(uow, claim.ended(error))
+
+
+def _delay_seconds(actor: Actor[Any], claim: Claim) -> float:
+    """Return the wait by the attempts that are left: neither those handed back nor those before a retry by hand count."""
+    retry = actor.kind.retry
+    return retry.delay_seconds(max(1, retry.max_attempts - (claim.max_attempts - claim.attempt)))
 
 
 def _is_failure(ending: Ending | Retryable) -> bool:

@@ -1,8 +1,12 @@
 """Claims: a worker's taking of one job for one attempt, where every limit is enforced.
 
 A claim raises `attempt` before any work, so that a job that kills its worker uses up its attempts like any other.
+
+A message names a job, but means that a worker is free: the worker takes the most urgent of the jobs of that queue whose
+messages are out. Each message taken starts one of them, so that none is left without.
 """
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -59,20 +63,73 @@ class _Beside(msgspec.Struct, frozen=True, kw_only=True):
     suspects: int
 
 
-async def claim(job_id: UUID, worker_id: UUID, lease_seconds: float) -> Claim | None:
+class _Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """The most urgent other job of the queue, whether it goes before that of the message, and whether the latter's push is noted."""
+
+    best: UUID | None
+    overtakes: bool
+    is_noted: bool
+
+
+async def claim_next(job_id: UUID, worker_id: UUID, lease_seconds: float, kinds: Sequence[str]) -> Claim | None:
+    """Take the most urgent job of `job_id`'s queue, that one among equals, or return None when none can start now.
+
+    A job that another overtakes is left to the other's message. `kinds` are those this worker knows.
+    """
+    tried: list[UUID] = []
+    while (choice := await _choose(job_id, kinds, tried)) is not None:
+        chosen = choice.best if choice.overtakes or job_id in tried else job_id
+        if chosen is None:
+            return None
+        if job_id not in (chosen, *tried) and not choice.is_noted:
+            await _note_push(job_id)
+        claimed = await claim(chosen, worker_id, lease_seconds, wait=chosen == job_id)
+        if claimed is not None:
+            return claimed
+        tried.append(chosen)
+    return None
+
+
+async def _note_push(job_id: UUID) -> None:
+    """Let whoever takes the message of the job that overtakes this one find it."""
+    await query.execute(
+        "UPDATE jobs SET pushed_at = now() WHERE id = $1 AND pushed_at IS NULL AND state IN ('queued', 'waiting')", job_id
+    )
+
+
+async def _choose(job_id: UUID, kinds: Sequence[str], tried: Sequence[UUID]) -> _Choice | None:
+    return await query.fetch_one(
+        _Choice,
+        """SELECT b.id AS best, coalesce(b.priority < own.priority, false) AND own.id <> ALL($3) AS overtakes,
+                  own.pushed_at IS NOT NULL AS is_noted
+           FROM jobs own LEFT JOIN LATERAL (
+               SELECT j.id, j.priority FROM jobs j
+               WHERE j.queue = own.queue AND j.state IN ('queued', 'waiting') AND j.pushed_at IS NOT NULL
+                 AND j.id <> own.id AND j.id <> ALL($3) AND j.kind = ANY($2) AND j.cancel_requested_at IS NULL
+                 AND (j.waits_for = 'place' OR (j.waits_for IS NULL AND coalesce(j.retry_at, now()) <= now()))
+               ORDER BY j.priority, j.pushed_at LIMIT 1) b ON true
+           WHERE own.id = $1""",
+        job_id,
+        list(kinds),
+        list(tried),
+    )
+
+
+async def claim(job_id: UUID, worker_id: UUID, lease_seconds: float, *, wait: bool = True) -> Claim | None:
     """Take the job for one attempt, or return None when there is nothing to do now.
 
     None means: unknown, running elsewhere, ended, to be cancelled, not due yet, waiting for other jobs, in a paused queue,
-    over a limit (it waits for a place), or too old (the clock ends it and tells its domain).
+    over a limit (it waits for a place), or too old (the clock ends it and tells its domain); without `wait` also held by
+    another transaction.
     """
     async with unit_of_work() as uow:
         row = await query.fetch_one(
             _Candidate,
-            """SELECT kind, queue, tenant_id, user_id, subject_id, parent_id, args, attempt, max_attempts, fencing_token, losses,
+            f"""SELECT kind, queue, tenant_id, user_id, subject_id, parent_id, args, attempt, max_attempts, fencing_token, losses,
                       concurrency_per_tenant, concurrency_per_key, concurrency_key, waits_for,
                       (retry_at IS NULL OR retry_at <= now()) AS is_due, expires_at <= now() AS expired, request_id, traceparent
                FROM jobs WHERE id = $1 AND state IN ('queued', 'waiting') AND cancel_requested_at IS NULL
-               FOR UPDATE""",  # not SKIP LOCKED: whoever pushed the job may be noting so, and its message comes once
+               FOR UPDATE {"" if wait else "SKIP LOCKED"}""",  # whoever pushed the job may be noting so, and its message comes once
             job_id,
         )
         if row is None or not row.can_start or not await _may_run(job_id, row, worker_id):

@@ -124,6 +124,19 @@ async def forget_push(job_id: UUID) -> None:
     )
 
 
+async def give_back_message(job_id: UUID) -> None:
+    """Treat a message as lost: it was taken and nothing was started.
+
+    Were the job it names not waiting any more, it would have started another of the queue: all of those are pushed again.
+    """
+    await query.execute(
+        """UPDATE jobs j SET pushed_at = NULL, retry_at = greatest(j.retry_at, now()) FROM jobs own
+           WHERE own.id = $1 AND j.state IN ('queued', 'waiting')
+             AND (j.id = own.id OR (j.pushed_at IS NOT NULL AND j.queue = own.queue AND own.state NOT IN ('queued', 'waiting')))""",
+        job_id,
+    )
+
+
 async def lost_jobs(limit: int = 100) -> list[StuckJob]:
     """Return running jobs whose lease has ended or whose worker's lock is free, i.e. whose process is dead."""
     return await query.fetch(

@@ -38,7 +38,8 @@ class TerminalScreen:
         elif child.state == "ready":
             self._console.print(f"  [green]✓[/] {name} runs again")
         elif child.state == "ended" and name in self._announced:
-            self._console.print(f"  [red]✗[/] {name} ended with status {child.last_status}; it is started again")
+            mark = "[red]✗[/]" if child.last_status else "[green]✓[/]"
+            self._console.print(f"  {mark} {name} ended with status {child.last_status}; it is started again")
 
     def ready(self, plan: Plan) -> None:
         """Tell that everything is ready, where, and for whom."""

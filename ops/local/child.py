@@ -39,7 +39,7 @@ class Child:
         self._stopping = False
 
     async def keep(self) -> None:
-        """Run the program until `stop`; a crash after it was ready starts it again, later and later.
+        """Run the program until `stop`; a crash after it was ready starts it again, later and later, an end in order at once.
 
         Raises:
             ProgramFailed: it ended, or did nothing, before it was ready for the first time.
@@ -60,7 +60,7 @@ class Child:
             self._change("ended")
             if not self.ready.is_set():
                 raise ProgramFailed(self._explain(f"ended with status {self.last_status} before it was ready"))
-            healthy = time.monotonic() - started > HEALTHY_AFTER_SECONDS
+            healthy = self.last_status == 0 or time.monotonic() - started > HEALTHY_AFTER_SECONDS
             delay = FIRST_DELAY_SECONDS if healthy else min(delay * 2, LONGEST_DELAY_SECONDS)
             await asyncio.sleep(delay)
 

@@ -75,7 +75,7 @@ async def test_one_refusal_stops_no_other(scene: Scene) -> None:
 async def test_many_are_done_call_by_call(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "JOBS_AT_ONCE", 3)
     await scene.queued(*(str(number) for number in range(8)), kind=OTHER)
-    left = []
+    left: list[int] = []
     while not left or left[-1]:
         done = await act(scene, "priority", filter=JobFilter(queue="exams"), priority=5)
         assert done.done <= 3
