@@ -16,6 +16,7 @@ from tests.servers import Database
 ROOT = Path(__file__).parents[3]
 NAMED = re.compile(r"[a-z_]+\.[a-z_]+")
 RETENTION = "tests/integration/retention"
+WEBHOOKS = "tests/integration/webhooks"
 
 # Acts that need a worker, a tutor, a clock or an attack, and the test that looks for each row.
 TOLD_ELSEWHERE = {
@@ -39,6 +40,21 @@ TOLD_ELSEWHERE = {
     "schedule.deleted": "tests/integration/jobs/test_schedules.py",
     "schedule.run": "tests/integration/jobs/test_schedules.py",
     "search.performed": "tests/integration/search/test_search.py",
+    "event.replayed": f"{WEBHOOKS}/test_operators.py",
+    "events.replayed": f"{WEBHOOKS}/test_operators.py",
+    "webhook.created": f"{WEBHOOKS}/test_endpoints.py",
+    "webhook.changed": f"{WEBHOOKS}/test_endpoints.py",
+    "webhook.deleted": f"{WEBHOOKS}/test_endpoints.py",
+    "webhook.secret_rotated": f"{WEBHOOKS}/test_endpoints.py",
+    "webhook.disabled": f"{WEBHOOKS}/test_delivery.py",
+    "webhook.pinged": f"{WEBHOOKS}/test_delivery.py",
+    "webhook.delivery_replayed": f"{WEBHOOKS}/test_delivery.py",
+    "webhook.failed_replayed": f"{WEBHOOKS}/test_delivery.py",
+    "webhook_source.created": f"{WEBHOOKS}/test_inbound.py",
+    "webhook_source.deleted": f"{WEBHOOKS}/test_inbound.py",
+    "webhook_source.secret_rotated": f"{WEBHOOKS}/test_inbound.py",
+    "webhook_source.received": f"{WEBHOOKS}/test_inbound.py",
+    "webhook_source.refused": f"{WEBHOOKS}/test_inbound.py",
 }
 
 
