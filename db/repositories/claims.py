@@ -64,7 +64,7 @@ class _Beside(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """The most urgent other job of the queue, whether it goes before that of the message, and whether the latter's push is noted."""
+    """The most urgent other job of the queue: does it go before the message's own, and is the push of that one noted?"""
 
     best: UUID | None
     overtakes: bool

@@ -20,6 +20,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "tenant": ("ops.cli.people:tenant", "Create a tenant."),
     "demo": ("ops.cli.demo:demo", "Load the demo faculties, courses, documents and people."),
     "ingest": ("ops.cli.ingest:ingest", "Upload the documents of a folder to a course and wait until they are ready."),
+    "jobs": ("ops.cli.jobs:jobs", "Work in the background: find it, understand it, start it again, call it off."),
+    "queues": ("ops.cli.jobs:queues_group", "The queues of jobs, and their pauses."),
+    "workers": ("ops.cli.jobs:workers_group", "The worker processes."),
 }
 
 
