@@ -15,6 +15,7 @@ from piccolo.engine.postgres import PostgresEngine
 from piccolo.querystring import QueryString
 
 from db.errors import DatabaseUnavailable, translated
+from db.pool_gauges import POOL_GAUGES
 from ops.runtime.settings import Settings
 
 ACQUIRE_TIMEOUT_SECONDS = 3.0
@@ -61,6 +62,7 @@ async def open_pool(url: str, *, pool_size: int = 10) -> None:
             timeout=ACQUIRE_TIMEOUT_SECONDS,
             reset=_keep_session,
         )
+    POOL_GAUGES.show(ENGINE.pool)
 
 
 async def _keep_session(_connection: Connection) -> None:
