@@ -90,6 +90,11 @@ def kind_named(name: str) -> "JobKind[Any] | None":
     return _kinds.get(name)
 
 
+def kind_names() -> list[str]:
+    """Return the names of the kinds that this process has loaded."""
+    return sorted(_kinds)
+
+
 def is_cancellable(kind: str) -> bool:
     """Tell whether people may call off jobs of that name; a kind that this process has not loaded stays out of reach."""
     found = _kinds.get(kind)

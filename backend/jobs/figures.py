@@ -30,7 +30,7 @@ class QueueFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     `depth` waits, `in_flight` runs, `oldest_age_seconds` is that of what could start (null: nothing could). Rates are those of
     the last five minutes, null while no clock counted; `failure_rate` is the part of what ended that died, null when nothing
-    ended. `seconds_to_empty` is null when the queue does not get shorter. `workers` serve all tenants.
+    ended. `seconds_to_empty` is null when the queue is paused or does not get shorter. `workers` serve all tenants.
     """
 
     name: Queue
@@ -145,7 +145,7 @@ def _figures(row: QueueRow, flow: FlowRow | None, workers: int, now: datetime) -
         in_per_minute=arriving,
         out_per_minute=leaving,
         failure_rate=failing,
-        seconds_to_empty=seconds_to_empty(depth, arriving, leaving),
+        seconds_to_empty=None if row.paused_at and depth else seconds_to_empty(depth, arriving, leaving),
         paused_at=row.paused_at,
         paused_by=row.paused_by,
         workers=workers,

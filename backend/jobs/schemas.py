@@ -50,7 +50,10 @@ class JobProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
-    """A job. `error` is the last attempt's, also while the job waits for its next one; a low `priority` goes first."""
+    """A job. `error` is the last attempt's, also while the job waits for its next one; a low `priority` goes first.
+
+    `estimated_seconds_left` is for the present stage at its pace so far, null where that does not tell.
+    """
 
     id: JobId
     kind: str
@@ -59,6 +62,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     stage: str | None
     progress: JobProgress
+    estimated_seconds_left: int | None
     attempts: int
     max_attempts: int
     error: JobError | None

@@ -1,16 +1,18 @@
 """What people see of jobs and may do to them: their own, or with `ops.read` and `ops.write` all of the tenant."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
 
 from backend.jobs.errors import JobNotCancellable, JobNotFound, JobOver
+from backend.jobs.estimate import seconds_left
 from backend.jobs.schemas import JobEvent, JobEvents, JobFilter, JobProgress, JobView
 from backend.kit.pagination import Page, decode_cursor, page_of
 from backend.kit.subject import Subject
 from db.jobs import TERMINAL_STATES, JobError, is_cancellable
-from db.repositories import job_search, jobs
+from db.repositories import job_progress, job_search, jobs
 from db.repositories.job_search import Wanted
 from db.repositories.jobs import JobRow
 from db.unit_of_work import UnitOfWork, unit_of_work
@@ -39,7 +41,7 @@ async def list_jobs(subject: Subject, wanted: JobFilter, *, cursor: str | None, 
         subject.tenant_id, criteria(subject, wanted), before_id=after.id if after else None, limit=limit + 1
     )
     page = page_of(rows, limit, lambda row: _After(row.id))
-    return Page(items=[view_of(row) for row in page.items], next_cursor=page.next_cursor)
+    return Page(items=await views_of(page.items), next_cursor=page.next_cursor)
 
 
 def criteria(subject: Subject, wanted: JobFilter) -> Wanted:
@@ -60,7 +62,8 @@ async def get_job(subject: Subject, job_id: UUID) -> JobView:
     Raises:
         JobNotFound: there is none for this subject.
     """
-    return view_of(await _readable(subject, job_id))
+    (view,) = await views_of([await _readable(subject, job_id)])
+    return view
 
 
 async def read_events(subject: Subject, job_id: UUID, after: int) -> JobEvents:
@@ -129,7 +132,14 @@ def check_readable(subject: Subject, row: JobRow | None) -> JobRow:
     return row
 
 
-def view_of(row: JobRow) -> JobView:
+async def views_of(rows: Sequence[JobRow]) -> list[JobView]:
+    """Return the jobs as the API gives them, with what those that run still need, to whoever has asked for the rights."""
+    paces = await job_progress.paces([row.id for row in rows if row.state == "running" and row.items_total])
+    now = datetime.now(UTC)
+    return [view_of(row, seconds_left(paces[row.id], now) if row.id in paces else None) for row in rows]
+
+
+def view_of(row: JobRow, estimated_seconds_left: int | None = None) -> JobView:
     """Return the job as the API gives it, to whoever has asked for the rights."""
     return JobView(
         id=row.id,
@@ -139,6 +149,7 @@ def view_of(row: JobRow) -> JobView:
         priority=row.priority,
         stage=row.stage,
         progress=JobProgress(done=row.items_done, total=row.items_total),
+        estimated_seconds_left=estimated_seconds_left,
         attempts=row.attempt,
         max_attempts=row.max_attempts,
         error=msgspec.json.decode(row.error, type=JobError) if row.error else None,

@@ -11,6 +11,7 @@ from backend.kit.subject import Locale
 from rag.parse import FAILURE_TYPES
 
 _UNITS: Final = ("B", "KB", "MB", "GB")
+_UNITS_OF_TIME: Final = (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 _KINDS: Final = {
     "application/pdf": "PDF",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "DOCX",
@@ -39,6 +40,21 @@ def size(size_bytes: int) -> str:
     power = 1 if size_bytes < 1000 * 1024 else 2 if size_bytes < 1000 * 1024**2 else 3
     value = size_bytes / 1024**power
     return f"{value:.{1 if value < 10 else 0}f} {_UNITS[power]}"
+
+
+def span(seconds: float) -> list[tuple[int, str]]:
+    """Return a length of time as at most two numbers with the names of their units, e.g. ``[(3, "hours"), (10, "minutes")]``."""
+    whole = max(0, round(seconds))
+    parts: list[tuple[int, str]] = []
+    for unit, length in _UNITS_OF_TIME:
+        number, whole = divmod(whole, length)
+        if number or (not parts and unit == "seconds"):
+            parts.append((number, unit))
+        elif parts:
+            break
+        if len(parts) == 2:
+            break
+    return parts
 
 
 def moment(value: datetime | None) -> Markup:

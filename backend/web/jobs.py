@@ -7,11 +7,11 @@ from litestar import Response, get
 from litestar.params import FromPath, QueryParameter
 
 from backend.documents.service import readable_titles
-from backend.jobs import service
+from backend.jobs import operations, service
 from backend.jobs.schemas import JobEvent, JobFilter
 from backend.kit.http import CurrentSubject, PageCursor, QueryText, signed_in
 from backend.web.rendering import PageRequest, render
-from db.jobs import TERMINAL_STATES, JobState
+from db.jobs import TERMINAL_STATES, JobState, is_cancellable, kind_names
 from ops.runtime.ids import JobId
 
 JOBS_SHOWN = 30
@@ -45,6 +45,7 @@ async def jobs_page(
         next_cursor=page.next_cursor,
         wanted=wanted,
         states=STATES,
+        kinds=kind_names(),
         titles=await readable_titles(subject, [job.subject_id for job in page.items if job.subject_id]),
         all_of_tenant=subject.can(service.READ_ALL),
         is_first_page=cursor is None,
@@ -57,6 +58,7 @@ async def job_page(request: PageRequest, subject: CurrentSubject, job_id: FromPa
     job = await service.get_job(subject, job_id)
     events = await service.read_events(subject, job_id, 0)
     is_over = job.state in TERMINAL_STATES
+    for_operator = subject.can(service.READ_ALL)
     return render(
         request,
         "job.html",
@@ -65,7 +67,11 @@ async def job_page(request: PageRequest, subject: CurrentSubject, job_id: FromPa
         is_over=is_over,
         may_cancel=not is_over
         and not job.cancel_requested
+        and is_cancellable(job.kind)
         and (job.user_id == subject.user_id or subject.can(service.WRITE_ALL)),
+        may_act=subject.can(service.WRITE_ALL),
+        timeline=await operations.timeline(subject, job_id) if for_operator else None,
+        waiting=await operations.why_waiting(subject, job_id) if for_operator and not is_over else None,
         title=(await readable_titles(subject, [job.subject_id])).get(job.subject_id) if job.subject_id else None,
     )
 

@@ -14,7 +14,7 @@ PLURAL_CATEGORIES: Final[dict[Locale, tuple[str, ...]]] = {
     "en": ("one", "other"),
     "ar": ("zero", "one", "two", "few", "many", "other"),
 }
-CLIENT_GROUPS: Final = ("client", "problem", "verdict")
+CLIENT_GROUPS: Final = ("client", "problem", "verdict", "job_kind", "job_state", "units")
 FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 
 Message = str | Mapping[str, str]
@@ -23,9 +23,16 @@ Message = str | Mapping[str, str]
 @cache
 def catalogue(locale: Locale) -> Mapping[str, Message]:
     """Return all messages of a language by dotted key; one that depends on a count is a table of plural forms."""
-    path = Path(__file__).parent / "locales" / f"{locale}.toml"
-    nested = tomllib.loads(path.read_text(encoding="utf-8"))
-    return {f"{group}.{key}": message for group, messages in nested.items() for key, message in messages.items()}
+    parts = [
+        tomllib.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((Path(__file__).parent / "locales").glob(f"*{locale}.toml"))
+    ]
+    return {
+        f"{group}.{key}": message
+        for nested in parts
+        for group, messages in nested.items()
+        for key, message in messages.items()
+    }
 
 
 @cache

@@ -35,6 +35,7 @@ NAVIGATION: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("frame.courses", "/courses", ()),
     ("frame.chat", "/chat", ("chat.use",)),
     ("frame.jobs", "/jobs", ("document.write", "ops.read")),
+    ("operations.title", "/operations", ("ops.read",)),
     ("frame.academics", "/admin/academics", ("faculty.write", "semester.write", "course.write")),
     ("frame.people", "/admin/people", ("person.read",)),
     ("frame.roles", "/admin/roles", ("person.read",)),
@@ -42,7 +43,7 @@ NAVIGATION: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
 )
 
 # What these open is the whole tenant's: held in one faculty they open no page.
-TENANT_WIDE: Final = frozenset({"audit.read"})
+TENANT_WIDE: Final = frozenset({"audit.read", "ops.read"})
 
 
 @cache
@@ -62,6 +63,7 @@ def templates() -> Environment:
         "kind": formats.kind,
         "device": formats.device,
         "reason": formats.reason,
+        "span": formats.span,
     }
     return environment
 

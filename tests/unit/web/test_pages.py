@@ -92,3 +92,18 @@ def test_a_job_that_failed_for_its_file_says_so_in_the_readers_language() -> Non
 )
 def test_devices(agent: str, name: str) -> None:
     assert formats.device(agent) == name
+
+
+@pytest.mark.parametrize(
+    ("seconds", "parts"),
+    [
+        (0, [(0, "seconds")]),
+        (59.6, [(1, "minutes")]),
+        (61, [(1, "minutes"), (1, "seconds")]),
+        (3600, [(1, "hours")]),
+        (90061, [(1, "days"), (1, "hours")]),
+        (86405, [(1, "days")]),
+    ],
+)
+def test_a_length_of_time_has_at_most_two_units(seconds: float, parts: list[tuple[int, str]]) -> None:
+    assert formats.span(seconds) == parts

@@ -3,7 +3,7 @@
 // goes to `data-then`, or `data-refresh` has the lists on it fetched anew, or the page is loaded again.
 //
 // Fields: `data-optional` is left out when empty, `data-lines` is a list of words, `data-list` of the ticked boxes,
-// `data-place` holds "name:value".
+// `data-place` holds "name:value", `data-json` a number, true or false.
 
 import { api } from "./api.js";
 import { confirmed, make, say, sayNext } from "./dialogs.js";
@@ -13,13 +13,15 @@ export function bodyOf(form) {
   const body = {};
   for (const field of form.elements) {
     if (!field.name || field.disabled) continue;
-    const { optional, lines, list, place } = field.dataset;
+    const { optional, lines, list, place, json } = field.dataset;
     if (list !== undefined) {
       body[field.name] ??= [];
       if (field.checked) body[field.name].push(field.value);
     } else if (place !== undefined) {
       const [name, value] = field.value.split(":");
       if (value) body[name] = value;
+    } else if (json !== undefined) {
+      body[field.name] = JSON.parse(field.value || "null");
     } else if (lines !== undefined) {
       body[field.name] = field.value.split(/[\s,;،؛]+/).filter(Boolean);
     } else if (field.value !== "" || optional === undefined) {

@@ -9,6 +9,7 @@ const FAST_MS = 1000;
 const SLOW_MS = 3000;
 const FAST_FOR_MS = 60_000;
 
+const CONTROLS = "a, button, summary, input, select";
 const keyed = (list) => new Map([...list.querySelectorAll("[data-key]")].map((item) => [item.dataset.key, item]));
 
 class LiveList {
@@ -50,7 +51,9 @@ class LiveList {
 
   merge(fresh) {
     const old = keyed(this.list);
-    const focused = document.activeElement?.closest("[data-key]")?.dataset.key;
+    const inFocus = this.list.contains(document.activeElement) ? document.activeElement.closest("[data-key]") : null;
+    const focused = inFocus?.dataset.key;
+    const place = inFocus ? [...inFocus.querySelectorAll(CONTROLS)].indexOf(document.activeElement) : -1;
     const items = [...keyed(fresh).entries()].map(([key, item]) => {
       const before = old.get(key);
       if (before?.dataset.stamp === item.dataset.stamp) return before;
@@ -66,7 +69,8 @@ class LiveList {
       parent.replaceChildren(...items);
     }
     if (focused && !this.list.contains(document.activeElement)) {
-      this.list.querySelector(`[data-key="${CSS.escape(focused)}"] :is(a, button, summary)`)?.focus();
+      const controls = this.list.querySelectorAll(`[data-key="${CSS.escape(focused)}"] :is(${CONTROLS})`);
+      (controls[place] ?? controls[0])?.focus();
     }
   }
 }
