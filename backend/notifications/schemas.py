@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from db.repositories.webhook_deliveries import AttemptRow, DeliveryState
 from db.repositories.webhooks import DisabledReason
 
-Url = Annotated[str, msgspec.Meta(min_length=10, max_length=2000)]
+Url = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 EventName = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 EventNames = Annotated[list[EventName], msgspec.Meta(min_length=1, max_length=50)]
 Description = Annotated[str, msgspec.Meta(max_length=500)]

@@ -68,7 +68,7 @@ def _describe(operation: Schema, method: str, path: str, declared: Operation | N
         operation["x-permission"] = declared.permission
     if method in {"post", "put", "patch", "delete"}:
         statuses.update(UNSAFE)
-    if path.startswith("/api/v1/auth/"):
+    if path.startswith(("/api/v1/auth/", "/api/v1/webhooks/in/")):
         statuses.add(401)
     for status in sorted(statuses):
         answers[str(status)] = _problem_answer(status)

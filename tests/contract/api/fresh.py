@@ -1,5 +1,6 @@
 """Fresh things for one call each, made through the API, so that calls that change or delete may succeed."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
@@ -9,10 +10,12 @@ from uuid import uuid4
 import httpx
 import msgspec
 
-from tests.contract.api.seeds import PASSWORD, schedule
+from backend.notifications.signatures import secret_bytes, signed_headers
+from tests.contract.api.seeds import PASSWORD, schedule, webhook
 from tests.contract.api.site import Operation, Site
 
 numbers = count(1)
+MESSAGE = "POST /api/v1/webhooks/in/{source_id}"
 DATES = {"starts_on": "2026-10-01", "ends_on": "2027-02-01"}
 
 
@@ -57,7 +60,9 @@ class Fresh:
         return operation.path.format(**ids)
 
     def request(self, operation: Operation) -> dict[str, Any]:
-        """Body and query, each as the operation takes them."""
+        """Body, query and headers, each as the operation takes them."""
+        if operation.label == MESSAGE:
+            return self._message()
         if operation.path.endswith("/boxes"):
             return {"params": {"char_start": 0, "char_end": 9}}
         if operation.label == "GET /api/v1/documents":
@@ -89,6 +94,11 @@ class Fresh:
             "POST /api/v1/me/password": lambda: {"current_password": "not mine at all", "new_password": PASSWORD},
             "POST /api/v1/ops/schedules": _schedule,
             "PATCH /api/v1/ops/schedules/{schedule_id}": lambda: {"missed": "skip"},
+            "POST /api/v1/webhooks": lambda: msgspec.to_builtins(webhook()),
+            "PATCH /api/v1/webhooks/{webhook_id}": lambda: {"description": "Other"},
+            "POST /api/v1/webhooks/{webhook_id}/replay": lambda: {"since": "2026-01-01T00:00:00Z"},
+            "POST /api/v1/webhooks/sources": lambda: {"name": f"fresh-{next(numbers)}"},
+            "POST /api/v1/events/dead/replay": lambda: {"consumer": "nobody"},
             "POST /api/v1/roles": lambda: {"name": f"role-{next(numbers)}-x", "permissions": []},
             "PATCH /api/v1/roles/{role_id}": lambda: {"permissions": ["course.read"]},
             "POST /api/v1/semesters": lambda: {"faculty_id": ids["faculty_id"]} | _named("name") | DATES,
@@ -120,9 +130,17 @@ class Fresh:
             "document_id": lambda: self._uploaded()["id"],
             "job_id": lambda: self._uploaded()["job_id"],
             "schedule_id": self._scheduled,
+            "webhook_id": lambda: self._made("/webhooks", **msgspec.to_builtins(webhook()))["id"],
+            "source_id": lambda: self._made("/webhooks/sources", name=f"fresh-{next(numbers)}")["id"],
+            "delivery_id": lambda: next(self.site.seeds.spares["delivery_id"]),
+            "dead_id": lambda: next(self.site.seeds.spares["dead_id"]),
         }
         if "/enrolments" in operation.path:
             del makers["course_id"]  # the one that the academic teaches
+        if "/deliveries/" in operation.path:
+            del makers["webhook_id"]  # the one that has some
+        if operation.label == MESSAGE:
+            del makers["source_id"]  # the one whose secret is known
         return makers
 
     def _chat(self, role: str) -> dict[str, Callable[[], str]]:
@@ -154,6 +172,11 @@ class Fresh:
     def _scheduled(self) -> str:
         answer = self.operator.post("/api/v1/ops/schedules", json=_schedule())
         return str(answer.raise_for_status().json()["id"])
+
+    def _message(self) -> dict[str, Any]:
+        """What a source signs."""
+        body, key = b'{"a": 1}', secret_bytes(self.site.seeds.source_secret)
+        return {"content": body, "headers": signed_headers([key], str(uuid4()), int(time.time()), body)}
 
     def _link(self) -> dict[str, Any]:
         answer = self.admin.post(f"/api/v1/users/{self._person()}/sign-in-link")

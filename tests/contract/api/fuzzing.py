@@ -15,7 +15,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.failures import FailureGroup
 
-from tests.contract.api.seeds import NEW_PASSWORD, PASSWORD, schedule
+from tests.contract.api.seeds import NEW_PASSWORD, PASSWORD, schedule, webhook
 from tests.contract.api.site import Site
 
 SEED = 20261121
@@ -146,6 +146,8 @@ class Fuzzer:
         keeps = case.method in SAFE or name not in seeds.spares or (name == "course_id" and "enrol" in path)
         if name == "user_id" and "grant" in path and case.method != "POST":
             keeps = True
+        if name == "webhook_id" and "/deliveries" in path:
+            keeps = True
         return seeds.ids[name] if keeps else next(seeds.spares[name])
 
     def _by_hand(self, operation: Any) -> "list[Case[Any]]":
@@ -159,6 +161,7 @@ class Fuzzer:
                 {"email": f"new-{self._role}@home.example", "password": NEW_PASSWORD, "display_name": "New"}
             ],
             "POST /api/v1/me/password": [{"current_password": PASSWORD, "new_password": NEW_PASSWORD}],
+            "POST /api/v1/webhooks": [msgspec.to_builtins(webhook())],
             "POST /api/v1/ops/schedules": [msgspec.to_builtins(schedule(f"Nightly, says {self._role}"))],
             "POST /api/v1/courses/{course_id}/enrolments": [{"emails": list(seeds.emails.values())}],
         }

@@ -15,6 +15,12 @@ from backend.identity.subjects import subject_for_user
 from backend.jobs import schedules
 from backend.jobs.schemas import NewSchedule
 from backend.kit.subject import Subject
+from backend.notifications import deliveries, endpoints, sources
+from backend.notifications.schemas import NewSource, NewWebhook
+from backend.notifications.sealing import Secrets
+from backend.notifications.sending import Sender
+from db import query
+from db.repositories import events, outbox
 from ops.runtime.settings import Settings
 from tests import campus
 from tests.installation import Home, Installation, furnish, installed
@@ -46,6 +52,7 @@ class Seeds:
     emails: dict[str, str] = field(default_factory=dict)
     user_ids: dict[str, str] = field(default_factory=dict)
     link_token: str = ""
+    source_secret: str = ""
 
 
 async def sow(settings: Settings, folder: Path) -> Seeds:
@@ -56,6 +63,7 @@ async def sow(settings: Settings, folder: Path) -> Seeds:
         await _academics(site.home, people, seeds)
         await _documents(site, people["academic"], seeds)
         await _operations(people["ops"], seeds)
+        await _webhooks(settings, people["ops"], seeds)
         people["stranger"] = await _stranger(seeds)
         for name, subject in people.items():
             seeds.logins[name] = [await _login(subject) for _ in range(SESSIONS)]
@@ -125,6 +133,32 @@ async def _operations(operator: Subject, seeds: Seeds) -> None:
     made = [await schedules.create_schedule(operator, schedule(f"S{number}")) for number in range(SPARES + 1)]
     seeds.ids |= {"schedule_id": str(made[0].id), "queue": "notify"}
     seeds.spares["schedule_id"] = _spares(one.id for one in made[1:])
+
+
+async def _webhooks(settings: Settings, operator: Subject, seeds: Seeds) -> None:
+    """Endpoints and sources, deliveries that have failed, events that were given up; nothing of it is ever sent."""
+    secrets = Secrets(settings.master_key)
+    hooks = [await endpoints.create_webhook(operator, Sender(), secrets, webhook()) for _ in range(SPARES + 1)]
+    made = [
+        await sources.create_source(operator, settings.base_url, secrets, NewSource(name=f"s{number}"))
+        for number in range(SPARES + 1)
+    ]
+    failed = [await deliveries.ping(operator, hooks[0].id) for _ in range(SPARES + 1)]
+    await query.execute("UPDATE webhook_deliveries SET state = 'failed', ended_at = now()")
+    await outbox.number()
+    await events.add_consumer("webhooks")
+    for event in (await events.to_handle("webhooks", 500))[: SPARES + 1]:
+        await events.note_failure(event, "webhooks", "RuntimeError", [])
+    given_up = await events.dead(operator.tenant_id, None, None, SPARES + 1)
+    seeds.source_secret = made[0].secret
+    for name, items in {"webhook_id": hooks, "source_id": made, "delivery_id": failed, "dead_id": given_up}.items():
+        seeds.ids[name], *spares = [str(one.id) for one in items]  # type: ignore[attr-defined]
+        seeds.spares[name] = _spares(spares)
+
+
+def webhook() -> NewWebhook:
+    """A receiver whose address needs no name server."""
+    return NewWebhook(url="https://93.184.216.34/hooks", events=["*"])
 
 
 def schedule(name: str) -> NewSchedule:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.contract.api.fresh import Fresh
+from tests.contract.api.fresh import MESSAGE, Fresh
 from tests.contract.api.seeds import ROLES
 from tests.contract.api.site import Operation, Site
 
@@ -21,7 +21,8 @@ HEADER = f"{'# operation':70}" + " ".join(f"{caller:9}" for caller in CALLERS).r
 HINT = "If the change is meant, write it into statuses.txt"
 ENDS_A_SESSION = ("/auth/logout", "/me/sessions", "/me/sessions/{session_id}", "/me/password")
 REFUSED = {"403", "404"}
-WAYS_IN = {f"POST /api/v1/auth/{way}" for way in ("link", "login", "refresh", "register")}
+WAYS_IN = {f"POST /api/v1/auth/{way}" for way in ("link", "login", "refresh", "register")} | {MESSAGE}
+"""Signing in and up; and messages of other systems, which are signed."""
 NEVER_DONE = {"POST /api/v1/me/password": "422", "POST /api/v1/documents/{document_id}/reingest": "409"}
 """Called with a wrong password, and for a document that is still to be read."""
 
@@ -42,7 +43,7 @@ def test_everybody_gets_what_the_table_says(site: Site, fresh: Fresh) -> None:
 
 
 def test_the_table_refuses_whom_it_should() -> None:
-    """Nobody unknown gets anything but the ways to sign in; every operation lets somebody do what it is for."""
+    """Nobody unknown gets anything but the ways in; every operation lets somebody do what it is for."""
     rows = {label: dict(zip(CALLERS, statuses, strict=True)) for label, statuses in _rows()}
     assert {label for label, statuses in rows.items() if statuses["anonymous"] != "401"} == WAYS_IN
     assert {label for label, statuses in rows.items() if not _is_done(statuses)} == set(NEVER_DONE)
@@ -71,9 +72,9 @@ def _line(site: Site, fresh: Fresh, operation: Operation) -> str:
 def _status(site: Site, fresh: Fresh, operation: Operation, caller: str) -> int:
     headers = _headers(site, fresh, operation, caller)
     address = fresh.address(operation, caller, headers)
-    answer = httpx.request(
-        operation.method, site.base_url + address, headers=headers, timeout=30, **fresh.request(operation)
-    )
+    given = fresh.request(operation)
+    headers = headers | given.pop("headers", {})
+    answer = httpx.request(operation.method, site.base_url + address, headers=headers, timeout=30, **given)
     return answer.status_code
 
 

@@ -195,12 +195,14 @@ def _value(document: dict[str, Any], schema: dict[str, Any]) -> Any:
     found = _resolved(document, schema)
     match found.get("type"):
         case "array":
-            return []
+            return [_value(document, found["items"]) for _ in range(found.get("minItems", 0))]
         case "integer":
             return found.get("minimum", 1)
         case "string" if found.get("format") == "uuid":
             return UUID
         case "string" if found.get("format") == "date":
             return "2026-10-01"
+        case "string" if found.get("format") == "date-time":
+            return "2026-10-01T00:00:00Z"
         case _:
             return "a@b.example" if "@" in found.get("pattern", "") else "a"

@@ -142,5 +142,5 @@ async def test_a_payload_is_what_its_kind_declares(bus: Bus) -> None:
     ):
         with pytest.raises((TypeError, ValueError)):
             async with unit_of_work() as uow:
-                await uow.emit(kind, payload, subject=bus.someone, member=member)  # type: ignore[arg-type]
+                await uow.emit(kind, payload, subject=bus.someone, member=member)  # type: ignore[misc]
     assert await events.to_handle("ledger", 10) == []

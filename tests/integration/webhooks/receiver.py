@@ -47,10 +47,10 @@ class Receiver:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            headers = dict(line.lower().split(": ", 1) if ": " in line else (line, "") for line in head[1:] if line)
-            original = {line.split(": ", 1)[0].lower(): line.split(": ", 1)[1] for line in head[1:] if ": " in line}
+            pairs = [line.partition(": ") for line in head[1:] if line]
+            headers = {name.lower(): value for name, _, value in pairs}
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            self.requests.append(Received(head[0].split(" ")[1], original, body))
+            self.requests.append(Received(head[0].split(" ")[1], headers, body))
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
             await answer(writer)
         with contextlib.suppress(ConnectionError):

@@ -12,7 +12,7 @@ import pytest
 
 from backend.kit.ratelimit import RateLimits
 from backend.notifications import inbound
-from backend.notifications.signatures import secret_bytes, signed_headers
+from backend.notifications.signatures import secret_bytes, signed_headers, verify
 from db import query
 from tests import campus
 from tests.api import NO_LIMITS, problem, running
@@ -108,8 +108,6 @@ async def test_wrong_late_and_unknown_are_refused_and_audited(world: World) -> N
 
 async def test_an_unknown_source_costs_the_same_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     made, work = await source(world), []
-    verify = inbound.verify
-
     def counted(*arguments: Any) -> None:
         work.append(len(arguments[0]))
         verify(*arguments)
