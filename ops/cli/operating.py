@@ -11,18 +11,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from actors.families import REGISTRY
-from backend.documents import retrying
+from backend.documents import retrying as document_retries
 from backend.identity import service as identity
 from backend.identity.accounts import normalise_email
 from backend.jobs.queues import READ, WRITE
 from backend.kit.subject import Subject
+from backend.notifications import retrying as delivery_retries
 from db.repositories import people, rights
 from db.repositories.identity import tenant_by_slug
 from ops.cli.errors import CommandFailed
 from ops.cli.services import open_services, run_with_services, service_settings
 
-LOADED: Final = (REGISTRY, retrying)
-"""The kinds of jobs there are, and what a retry means for documents, are known from here on."""
+LOADED: Final = (REGISTRY, document_retries, delivery_retries)
+"""The kinds of jobs there are, and what their retries mean for their domains, are known from here on."""
 
 Result = TypeVar("Result")
 Command = TypeVar("Command", bound=Callable[..., Any])

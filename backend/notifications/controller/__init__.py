@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 
+from backend.notifications import retrying
 from backend.notifications.controller.events import EventController
 from backend.notifications.controller.inbound import InboundController
 from backend.notifications.controller.sources import SourceController
@@ -26,4 +27,4 @@ async def open_webhooks(app: Litestar) -> AsyncIterator[None]:
 controllers = [EventController, InboundController, SourceController, WebhookController]
 lifespans = [open_webhooks]
 
-__all__ = ["controllers", "lifespans"]
+__all__ = ["controllers", "lifespans", "retrying"]  # whoever serves retries knows what they mean for deliveries
