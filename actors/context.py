@@ -1,10 +1,11 @@
-"""Joins an attempt to the request that asked for the work: its request id in every log, its trace as a link."""
+"""Joins an attempt to the request that asked for the work: its request id in every log, its trace."""
 
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from structlog.stdlib import BoundLogger
 
 from db.jobs import Claim
@@ -16,14 +17,20 @@ LOGGED_FRAMES = 6
 
 @contextmanager
 def attempt_context(claim: Claim) -> Iterator[None]:
-    """Bind the request id, and open a span that links to the request's."""
-    asked_by = trace.get_current_span(extract_traceparent(claim.traceparent)).get_span_context()
-    links = [trace.Link(asked_by)] if asked_by.is_valid else []
+    """Bind the request id, and open a span: the first attempt's in the request's trace, a later one's with a link to it."""
+    asked_by = extract_traceparent(claim.traceparent)
+    request_span = trace.get_current_span(asked_by).get_span_context()
+    is_retry = claim.attempt > 1
+    links = [trace.Link(request_span)] if is_retry and request_span.is_valid else []
     attributes: dict[str, str | int] = {"job.id": str(claim.job_id), "job.attempt": claim.attempt}
     with (
         bind_request(claim.request_id or new_request_id()),
         tracer(__name__).start_as_current_span(
-            f"job {claim.kind}", kind=trace.SpanKind.CONSUMER, links=links, attributes=attributes
+            f"job {claim.kind}",
+            Context() if is_retry else asked_by,
+            kind=trace.SpanKind.CONSUMER,
+            links=links,
+            attributes=attributes,
         ),
     ):
         yield

@@ -35,6 +35,7 @@ from ops.runtime.context import bind_request, request_id, service_name
 from ops.runtime.ids import MessageId, UserId, new_id
 from ops.runtime.logging import get_logger
 from ops.runtime.redis import Redis, RedisError
+from ops.runtime.telemetry import extract_traceparent, inject_traceparent, tracer
 from rag.answer import Citation
 from rag.answer.sentences import markers
 from rag.language import detect
@@ -75,7 +76,7 @@ class Tutor:
         producer = Producer(turn, self._tools, live, StreamWriter(self._redis, turn.id), self._leases)
         # The context must be empty: one that is copied from a request could carry its database transaction.
         task = asyncio.get_running_loop().create_task(
-            self._produce(turn, producer, service_name.get()), context=contextvars.Context()
+            self._produce(turn, producer, service_name.get(), inject_traceparent()), context=contextvars.Context()
         )
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -176,9 +177,10 @@ class Tutor:
         await self._leases.close()
         await self._hub.close()
 
-    async def _produce(self, turn: OpenTurn, producer: Producer, service: str) -> None:
+    async def _produce(self, turn: OpenTurn, producer: Producer, service: str, traceparent: str) -> None:
         service_name.set(service)
-        with bind_request(turn.request_id):
+        span = tracer(__name__).start_as_current_span("answer", extract_traceparent(traceparent))
+        with bind_request(turn.request_id), span:
             try:
                 await producer.run()
             except Exception:

@@ -1,13 +1,15 @@
-"""The outermost layer: request id from header to log and back, golden signals, one log line a request."""
+"""The outermost layer: request id from header to log and back, golden signals, one log line and one span a request."""
 
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
+from opentelemetry.trace import SpanKind
+
 from ops.runtime.context import accept_request_id, bind_request
 from ops.runtime.logging import get_logger
-from ops.runtime.telemetry import GoldenSignals
+from ops.runtime.telemetry import GoldenSignals, extract_traceparent, tracer
 
 log = get_logger(__name__)
 
@@ -17,6 +19,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 REQUEST_ID_HEADER = b"x-request-id"
+TRACEPARENT_HEADER = b"traceparent"
+OF_THE_CALLER = (REQUEST_ID_HEADER, TRACEPARENT_HEADER)
 QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 
 _signals = GoldenSignals("gateway_requests")
@@ -33,9 +37,15 @@ class Outermost:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == REQUEST_ID_HEADER), b"")
-        with bind_request(accept_request_id(given.decode("latin-1"))) as identifier:
+        given = {name: value.decode("latin-1") for name, value in scope["headers"] if name in OF_THE_CALLER}
+        with (
+            bind_request(accept_request_id(given.get(REQUEST_ID_HEADER, ""))) as identifier,
+            tracer(__name__).start_as_current_span(
+                scope["method"], extract_traceparent(given.get(TRACEPARENT_HEADER, "")), SpanKind.SERVER
+            ) as span,
+        ):
             await self._serve(scope, receive, send, identifier)
+            span.update_name(f"{scope['method']} {scope.get('path_template') or 'unmatched'}")
 
     async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, identifier: str) -> None:
         status = int(HTTPStatus.INTERNAL_SERVER_ERROR)

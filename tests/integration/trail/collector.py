@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 @dataclass
@@ -16,17 +17,21 @@ class Collector:
     url: str = ""
     bodies: list[bytes] = field(default_factory=list)
 
-    def names(self, service: str) -> set[str]:
-        """Names of the spans of one process."""
+    def spans(self, service: str) -> list[Span]:
+        """The spans of one process."""
         exports = [ExportTraceServiceRequest.FromString(body) for body in self.bodies]
-        return {
-            span.name
+        return [
+            span
             for export in exports
             for group in export.resource_spans
             if any(one.value.string_value == f"lyceum-{service}" for one in group.resource.attributes)
             for scope in group.scope_spans
             for span in scope.spans
-        }
+        ]
+
+    def names(self, service: str) -> set[str]:
+        """Names of the spans of one process."""
+        return {span.name for span in self.spans(service)}
 
 
 @contextmanager
