@@ -31,8 +31,7 @@ class Actor(msgspec.Struct, Generic[Args], frozen=True, kw_only=True):
         return msgspec.json.decode(args, type=self.kind.args)
 
     async def ended(self, uow: UnitOfWork, job: EndedJob) -> None:
-        """Emit the event of a job that is dead, and call `on_end`, unless the arguments cannot be read."""
-        await tell_end(uow, job)
+        """Call `on_end`; arguments that cannot be read tell nobody."""
         if self.on_end is None:
             return
         try:
@@ -43,6 +42,14 @@ class Actor(msgspec.Struct, Generic[Args], frozen=True, kw_only=True):
 
 
 REGISTRY: dict[str, Actor[Any]] = {}
+
+
+async def tell_of_end(uow: UnitOfWork, job: EndedJob) -> None:
+    """Emit the event of a job that is dead, and tell its domain, if this version has such jobs."""
+    await tell_end(uow, job)
+    found = REGISTRY.get(job.kind)
+    if found is not None:
+        await found.ended(uow, job)
 
 
 def actor(kind: JobKind[Args], *, on_end: OnEnd[Args] | None = None) -> Callable[[Run[Args]], Run[Args]]:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from actors.context import log_failure
-from actors.families import REGISTRY
+from actors.families import tell_of_end
 from db.dispatch import BROKER_NAMESPACE, Dispatch, dispatcher
 from db.errors import DatabaseUnavailable
 from db.jobs import QUEUES, EndedJob
@@ -83,8 +83,8 @@ async def _repair(job: StuckJob, change: Callable[[UnitOfWork], Awaitable[EndedJ
     try:
         async with unit_of_work() as uow:
             ended = await change(uow)
-            if ended is not None and (actor := REGISTRY.get(job.kind)) is not None:
-                await actor.ended(uow, ended)
+            if ended is not None:
+                await tell_of_end(uow, ended)
         log.info("job_repaired", job_id=str(job.id), kind=job.kind, ended=ended is not None)
     except DatabaseUnavailable:
         raise

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from actors.actor import REGISTRY, Actor
+from actors.actor import REGISTRY, Actor, tell_of_end
 from actors.context import attempt_context, log_failure
 from actors.keeper import LeaseKeeper
 from actors.lease import LEASE_SECONDS, keep_lease
@@ -197,13 +197,12 @@ async def _write_end(actor: Actor[Any] | None, attempt: Attempt, ending: Ending 
             await jobs.hand_back(uow, claim)
         elif ending == "cancelled":
             await jobs.cancelled(uow, claim)
-            if actor is not None:
-                await actor.ended(uow, claim.ended(None))
+            await tell_of_end(uow, claim.ended(None))
         elif not isinstance(ending, str):
             error = _error_of(ending)
             delay = _delay_seconds(actor, claim) if actor and isinstance(ending, Retryable) else None
-            if await jobs.fail(uow, claim, error, delay) == "dead" and actor is not None:
-                await actor.ended(uow, claim.ended(error))
+            if await jobs.fail(uow, claim, error, delay) == "dead":
+                await tell_of_end(uow, claim.ended(error))
 
 
 def _delay_seconds(actor: Actor[Any], claim: Claim) -> float:
