@@ -8,6 +8,8 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, NamedTuple
 
 import httpx
@@ -16,8 +18,12 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 MAX_URL_CHARACTERS: Final = 2000
+RESOLVE_SECONDS: Final = 5.0
 LOOPBACK_SCHEME: Final = "http"
 PORTS: Final = {"http": 80, "https": 443}
+
+# Threads of their own: name servers that do not answer must not take those that others work in.
+_askers: Final = ThreadPoolExecutor(4, thread_name_prefix="names")
 
 # IANA's special-purpose registries, written out: what `ipaddress` says of them differs between versions of Python.
 _SPECIAL: Final = [
@@ -91,10 +97,12 @@ def parse_url(text: str) -> httpx.URL:
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Return the IP addresses of a name, the preferred one first; raises `NameUnknown`."""
+    """Return the IP addresses of a name, the preferred one first; raises `NameUnknown`, after 5 s at the latest."""
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+        async with asyncio.timeout(RESOLVE_SECONDS):
+            found = await asyncio.get_running_loop().run_in_executor(_askers, ask)
+    except (OSError, UnicodeError) as error:  # of which a timeout is one
         raise NameUnknown("The name of the server does not resolve.") from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 

@@ -1,6 +1,7 @@
 """From the act to Redis: with the act's transaction or not at all, in the order of commits, whatever dies."""
 
 import asyncio
+import contextvars
 import random
 
 import msgspec
@@ -82,6 +83,35 @@ async def test_two_clocks_give_each_event_one_place(bus: Bus) -> None:
     await asyncio.gather(*(bus.relay.tick() for _ in range(4)))
     assert await bus.entries() == ids
     assert await positions() == list(range(1, 41))
+
+
+async def test_clocks_number_one_after_the_other(bus: Bus) -> None:
+    """Each begins with what the one before has committed: else two could give one place to two events."""
+    await bus.emit(3)
+    async with unit_of_work():
+        await query.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", outbox.NUMBERING_LOCK)
+        second = asyncio.create_task(outbox.number(), context=contextvars.Context())
+        await asyncio.sleep(0.3)
+        assert not second.done()
+    assert await second == 3
+
+
+async def test_a_place_once_given_is_kept_while_clocks_and_acts_go_on(bus: Bus) -> None:
+    seen: dict[int, str] = {}
+
+    async def clock() -> None:
+        while len(seen) < 60:
+            await outbox.number()
+            for row in await outbox.unsent():
+                assert seen.setdefault(row.position, str(row.id)) == str(row.id)
+
+    async def acts() -> None:
+        for _ in range(15):
+            await bus.emit()
+
+    await asyncio.gather(*(clock() for _ in range(3)), *(acts() for _ in range(4)))
+    assert sorted(seen) == list(range(1, 61))
+    assert len(set(seen.values())) == 60
 
 
 async def test_a_clock_that_dies_between_redis_and_its_note_tells_nothing_twice(

@@ -1,7 +1,12 @@
 """Where webhooks may not go: addresses, names that lead to them, and names that change their mind."""
 
+import socket
+import threading
+import time
+
 import pytest
 
+from backend.notifications import targets
 from backend.notifications.targets import NameUnknown, Resolve, TargetRefused, check_target, is_public, parse_url
 
 NOT_PUBLIC = [
@@ -94,6 +99,19 @@ async def test_a_name_without_an_address_is_unknown() -> None:
         await check_target("https://hooks.example/", resolve=answering())
     with pytest.raises(NameUnknown):
         await check_target("https://nobody.invalid/")
+
+
+async def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(targets, "RESOLVE_SECONDS", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_more: answered.wait(5))
+    started_at = time.monotonic()
+    try:
+        with pytest.raises(NameUnknown):
+            await check_target("https://hooks.example/")
+    finally:
+        answered.set()
+    assert time.monotonic() - started_at < 2
 
 
 def test_names_in_other_scripts_are_read() -> None:
