@@ -69,6 +69,39 @@ async def add_worker(*queues: str, **columns: Any) -> UUID:
     return worker_id
 
 
+async def add_event_given_up(tenant_id: UUID) -> None:
+    """A consumer that gave up an event, and a webhook with a message that did not arrive."""
+    event_id, endpoint_id = new_id(), new_id()
+    await query.execute("INSERT INTO event_consumers (id, name, position) VALUES ($1, 'webhooks', 1)", new_id())
+    await query.execute(
+        """INSERT INTO outbox (id, tenant_id, kind, version, payload, request_id, traceparent, position, sent_at)
+           VALUES ($1, $2, 'document.ready', 1, '{}', '', '', 1, now())""",
+        event_id,
+        tenant_id,
+    )
+    await query.execute(
+        """INSERT INTO event_failures (id, tenant_id, consumer, event_id, state, attempts, error)
+           VALUES ($1, $2, 'webhooks', $3, 'dead', 5, 'DatabaseUnavailable')""",
+        new_id(),
+        tenant_id,
+        event_id,
+    )
+    await query.execute(
+        """INSERT INTO webhook_endpoints (id, tenant_id, url, description, events, secret, failing_since)
+           VALUES ($1, $2, 'https://portal.example.org/lyceum/events?source=a-rather-long-address', '', '{*}', '', now())""",
+        endpoint_id,
+        tenant_id,
+    )
+    await query.execute(
+        """INSERT INTO webhook_deliveries (id, tenant_id, endpoint_id, event_id, kind, body, state, attempts, ended_at)
+           VALUES ($1, $2, $3, $4, 'document.ready', '{}', 'failed', 8, now())""",
+        new_id(),
+        tenant_id,
+        endpoint_id,
+        event_id,
+    )
+
+
 async def add_load(tenant_id: UUID, user_id: UUID) -> None:
     """Some hundred jobs in all states, workers, a schedule, and what was sampled in the last hours."""
     worker_id = await add_worker("ingest", "default", threads=8, memory_bytes=314_572_800)

@@ -19,12 +19,12 @@ from ops.local.ports import free_port
 from tests import campus
 from tests.api import running
 from tests.e2e.api import Person
-from tests.e2e.load import add_dead, add_job, add_load, add_worker
+from tests.e2e.load import add_dead, add_event_given_up, add_job, add_load, add_worker
 from tests.e2e.test_long_lists import PASSWORD, served
 from tests.e2e.visitor import Visitor
 from tests.servers import Database
 
-PARTS = ("", "/jobs", "/jobs?state=dead&error_type=timeout", "/failed", "/workers", "/schedules")
+PARTS = ("", "/jobs", "/jobs?state=dead&error_type=timeout", "/failed", "/workers", "/schedules", "/events")
 Arrive = Callable[..., Awaitable[Visitor]]
 
 
@@ -208,16 +208,14 @@ async def test_the_pages_are_fit_for_use(scene: Scene, language: str, width: int
     await add_load(scene.tenant_id, scene.operator.user_id)
     schedule = await query.fetch_value("SELECT id FROM schedules")
     dead = await query.fetch_value("SELECT id FROM jobs WHERE state = 'dead' LIMIT 1")
-    running = await query.fetch_value("SELECT id FROM jobs WHERE state = 'running' LIMIT 1")
+    busy = await query.fetch_value("SELECT id FROM jobs WHERE state = 'running' LIMIT 1")
     visitor = await scene.arrive(scene.operator, width=width, height=740)
     assert await visitor.call("PATCH", "/api/v1/me", {"locale": language}) == 200
     wrong = {}
-    for path in (
-        *(f"/operations{part}" for part in PARTS),
-        f"/operations/schedules/{schedule}",
-        f"/jobs/{dead}",
-        f"/jobs/{running}",
-    ):
+    await add_event_given_up(scene.tenant_id)
+    webhook = await query.fetch_value("SELECT id FROM webhook_endpoints")
+    things = (f"/operations/schedules/{schedule}", f"/operations/webhooks/{webhook}", f"/jobs/{dead}", f"/jobs/{busy}")
+    for path in (*(f"/operations{part}" for part in PARTS), *things):
         await visitor.open(path)
         await expect(visitor.page.locator("html")).to_have_attribute("lang", language)
         if path == "/operations":
@@ -250,3 +248,20 @@ async def test_a_worker_is_drained(scene: Scene) -> None:
     await visitor.page.get_by_role("dialog").get_by_role("button", name="Drain").click()
     await expect(visitor.page.locator("#workers .badge")).to_have_text("Draining")
     assert await query.fetch_value("SELECT drain_requested_by FROM workers WHERE id = $1", worker_id) is not None
+
+
+async def test_events_that_were_given_up_are_sent_again(scene: Scene) -> None:
+    await add_event_given_up(scene.tenant_id)
+    visitor = await scene.arrive(scene.operator)
+    page = visitor.page
+    await visitor.open("/operations/events")
+    dead = page.locator("[aria-labelledby=dead-title] tbody tr")
+    await expect(dead).to_contain_text("DatabaseUnavailable")
+    await dead.get_by_role("button", name="Send again").click()
+    await expect(dead).to_have_count(0)
+    assert await query.fetch_value("SELECT state FROM event_failures") == "waiting"
+    await page.get_by_role("link", name=re.compile("portal.example.org")).click()
+    delivery = page.locator("#webhook tbody tr")
+    await expect(delivery.locator(".badge")).to_have_text("Failed")
+    await delivery.get_by_role("button", name="Send again").click()
+    await expect(delivery.locator(".badge")).to_have_text("Waiting")

@@ -64,8 +64,10 @@ class LiveList {
       return item;
     });
     const parent = this.list.querySelector("[data-key]")?.parentElement;
-    if (!parent || !items.length) this.list.replaceChildren(...fresh.childNodes);
-    else if (items.some((item, index) => parent.children[index] !== item) || parent.children.length !== items.length) {
+    if (!parent || !items.length) {
+      localiseTimes(fresh);
+      this.list.replaceChildren(...fresh.childNodes);
+    } else if (items.some((item, index) => parent.children[index] !== item) || parent.children.length !== items.length) {
       parent.replaceChildren(...items);
     }
     if (focused && !this.list.contains(document.activeElement)) {
