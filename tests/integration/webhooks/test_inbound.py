@@ -108,6 +108,7 @@ async def test_wrong_late_and_unknown_are_refused_and_audited(world: World) -> N
 
 async def test_an_unknown_source_costs_the_same_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     made, work = await source(world), []
+
     def counted(*arguments: Any) -> None:
         work.append(len(arguments[0]))
         verify(*arguments)
