@@ -92,6 +92,8 @@ class Fresh:
             "PATCH /api/v1/faculties/{faculty_id}": lambda: {"name": "Other"},
             "PATCH /api/v1/me": lambda: {"locale": "en"},
             "POST /api/v1/me/password": lambda: {"current_password": "not mine at all", "new_password": PASSWORD},
+            "POST /api/v1/jobs/bulk": lambda: {"action": "cancel", "ids": [self._uploaded()["job_id"]]},
+            "POST /api/v1/jobs/{job_id}/priority": lambda: {"priority": 3},
             "POST /api/v1/ops/schedules": _schedule,
             "PATCH /api/v1/ops/schedules/{schedule_id}": lambda: {"missed": "skip"},
             "POST /api/v1/webhooks": lambda: msgspec.to_builtins(webhook()),
@@ -139,6 +141,8 @@ class Fresh:
             del makers["course_id"]  # the one that the academic teaches
         if "/deliveries/" in operation.path:
             del makers["webhook_id"]  # the one that has some
+        if operation.path.endswith("/retry"):
+            makers["job_id"] = lambda: next(self.site.seeds.spares["delayed_job_id"])
         if operation.label == MESSAGE:
             del makers["source_id"]  # the one whose secret is known
         return makers

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from backend.academics import enrolments
+from backend.documents.jobs import DAY, PRUNE, PruneArgs
 from backend.identity import rights
 from backend.identity.links import make_sign_in_link
 from backend.identity.passwords import hash_password
@@ -20,7 +22,10 @@ from backend.notifications.schemas import NewSource, NewWebhook
 from backend.notifications.sealing import Secrets
 from backend.notifications.sending import Sender
 from db import query
-from db.repositories import events, outbox
+from db.enqueue import Place
+from db.repositories import events, outbox, workers
+from db.unit_of_work import unit_of_work
+from ops.runtime.ids import DocumentId, new_id
 from ops.runtime.settings import Settings
 from tests import campus
 from tests.installation import Home, Installation, furnish, installed
@@ -129,10 +134,18 @@ async def _documents(site: Installation, academic: Subject, seeds: Seeds) -> Non
 
 
 async def _operations(operator: Subject, seeds: Seeds) -> None:
-    """Schedules, and a queue in which nothing waits."""
+    """Schedules, a queue in which nothing waits, jobs that wait for their time, and a worker that does nothing."""
     made = [await schedules.create_schedule(operator, schedule(f"S{number}")) for number in range(SPARES + 1)]
     seeds.ids |= {"schedule_id": str(made[0].id), "queue": "notify"}
     seeds.spares["schedule_id"] = _spares(one.id for one in made[1:])
+    about = PruneArgs(document_id=DocumentId(UUID(seeds.ids["document_id"])))
+    async with unit_of_work() as uow:
+        later = [
+            await uow.enqueue(PRUNE, about, subject=operator, place=Place(delay_seconds=DAY)) for _ in range(SPARES)
+        ]
+    seeds.spares["delayed_job_id"] = _spares(later)
+    seeds.ids["worker_id"] = str(new_id())
+    await workers.add_worker(UUID(seeds.ids["worker_id"]), "here", 1, ["notify"])
 
 
 async def _webhooks(settings: Settings, operator: Subject, seeds: Seeds) -> None:

@@ -13,6 +13,8 @@ from tests.contract.api.test_hostile_bodies import smallest
 
 SIGNED = ("/api/v1/webhooks/in/{source_id}",)
 """Where a signature counts, and not who asks."""
+OF_ALL = ("/api/v1/workers/{worker_id}/drain",)
+"""Workers serve all tenants."""
 PARENTS = ("course_id", "user_id")
 """Path parameters that the stranger has one of: a foreign id behind one of their own is refused as well."""
 FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.md"\r\n\r\n# A\r\n--b--\r\n'
@@ -79,7 +81,7 @@ def test_every_path_with_a_foreign_id_is_404(site: Site, role: str) -> None:
     assert tried == {
         path
         for path in site.document["paths"]
-        if "_id}" in path and path not in SIGNED and (role != "ops" or not is_of_operators(path))
+        if "_id}" in path and path not in (*SIGNED, *OF_ALL) and (role != "ops" or not is_of_operators(path))
     }
 
 
@@ -103,7 +105,8 @@ def is_of_operators(path: str) -> bool:
 
 
 def with_ids(site: Site) -> list[Operation]:
-    return [operation for operation in site.operations() if "_id}" in operation.path and operation.path not in SIGNED]
+    but = (*SIGNED, *OF_ALL)
+    return [operation for operation in site.operations() if "_id}" in operation.path and operation.path not in but]
 
 
 def test_pages_with_a_foreign_id_are_404(site: Site) -> None:
@@ -165,6 +168,7 @@ def foreign_bodies(ids: dict[str, str], chat: dict[str, Any]) -> dict[tuple[str,
             404,
         ),
         ("POST /api/v1/chat", "course_id"): ("/api/v1/chat", {"message": "sheet", "course_id": ids["course_id"]}, 404),
+        ("POST /api/v1/jobs/bulk", "ids"): ("/api/v1/jobs/bulk", {"action": "discard", "ids": [ids["job_id"]]}, 200),
         ("POST /api/v1/chat", "session_id"): ("/api/v1/chat", {"message": "a", "session_id": chat["session_id"]}, 404),
     }
 
@@ -180,6 +184,7 @@ def test_every_foreign_id_in_a_body_is_refused(site: Site) -> None:
                 wrong.append(f"{label} {field}: {answer.status_code} {answer.text[:300]}")
         form = {"course_id": site.seeds.ids["course_id"]}
         uploaded = client.post("/api/v1/documents", data=form, files={"file": ("a.md", b"# A")})
+        act = client.post("/api/v1/jobs/bulk", json=bodies["POST /api/v1/jobs/bulk", "ids"][1])
         bulk = client.post(
             f"/api/v1/courses/{site.seeds.ids['strangers_course_id']}/enrolments",
             json={"emails": [site.seeds.emails["student"]]},
@@ -187,6 +192,7 @@ def test_every_foreign_id_in_a_body_is_refused(site: Site) -> None:
     assert not wrong, "\n".join(wrong)
     assert uploaded.status_code == httpx.codes.NOT_FOUND
     assert [item["status"] for item in bulk.json()["items"]] == ["unknown"]
+    assert (act.json()["done"], [one["type"] for one in act.json()["refused"]]) == (0, ["job-not-found"])
 
 
 def ids_in_bodies(site: Site) -> Iterator[tuple[str, str]]:
@@ -201,15 +207,18 @@ def ids_in_bodies(site: Site) -> Iterator[tuple[str, str]]:
 
 
 def test_lists_hold_nothing_of_another_tenant(site: Site) -> None:
-    home = json.dumps([*site.seeds.ids.values(), *site.seeds.user_ids.values()])
+    of_tenants = {name: one for name, one in site.seeds.ids.items() if name != "worker_id"}
+    home = json.dumps([*of_tenants.values(), *site.seeds.user_ids.values()])
     home_ids = {one for one in json.loads(home) if one not in _strangers(site)}
     lists = [operation for operation in site.operations() if operation.method == "GET" and "{" not in operation.path]
     tried = 0
     with site.client("stranger") as client:
         for operation in lists:
-            params = (
-                {"course_id": site.seeds.ids["strangers_course_id"]} if operation.path.endswith("/documents") else {}
-            )
+            params = {
+                one["name"]: site.seeds.ids.get(f"strangers_{one['name']}") or site.seeds.ids[one["name"]]
+                for one in parameters(operation, "query")
+                if one["required"]
+            }
             answer = client.get(operation.path, params=params)
             assert answer.status_code == httpx.codes.OK, f"{operation.label}: {answer.text}"
             assert not {one for one in home_ids if len(one) > 8 and one in answer.text}, operation.label

@@ -197,7 +197,9 @@ def _value(document: dict[str, Any], schema: dict[str, Any]) -> Any:
         case "array":
             return [_value(document, found["items"]) for _ in range(found.get("minItems", 0))]
         case "integer":
-            return found.get("minimum", 1)
+            return int(found.get("minimum", 1))
+        case "string" if "enum" in found:
+            return found["enum"][0]
         case "string" if found.get("format") == "uuid":
             return UUID
         case "string" if found.get("format") == "date":
