@@ -21,7 +21,6 @@ Hours = Literal[1, 24, 168]
 STEP_SECONDS: Final[dict[int, int]] = {1: 15, 24: 300, 168: 1800}
 """Steps of a chart by its hours: at most 337 points."""
 RATE_MINUTES: Final = 5
-SILENT_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 2.0
 
 
@@ -78,7 +77,7 @@ async def figures_of(tenant_id: UUID) -> list[QueueFigures]:
     """Return the figures of a tenant's queues, to whoever has asked for the rights."""
     rows = await queues.queues(tenant_id, list(QUEUES))
     flows = {flow.queue: flow for flow in await queue_history.flow(tenant_id, RATE_MINUTES)}
-    workers = await queue_history.workers_by_queue(SILENT_SECONDS)
+    workers = await queue_history.workers_by_queue()
     now = datetime.now().astimezone()
     return [_figures(row, flows.get(row.name), workers.get(row.name, 0), now) for row in rows]
 

@@ -7,6 +7,7 @@ import msgspec
 
 from db import query
 from db.repositories.queue_samples import EPOCH, STEP_SECONDS
+from db.repositories.workers import SILENT_SECONDS
 
 
 class FlowRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,11 +89,12 @@ async def points(tenant_id: UUID, queue: str, hours: float, step_seconds: int) -
     )
 
 
-async def workers_by_queue(silent_seconds: float) -> dict[str, int]:
-    """Return how many workers that give a sign of life serve each queue."""
+async def workers_by_queue() -> dict[str, int]:
+    """Return how many workers that give a sign of life, and do not drain, serve each queue."""
     rows = await query.fetch_values(
         """SELECT ARRAY[queue, count(*)::text] FROM workers, unnest(queues) AS queue
-           WHERE stopped_at IS NULL AND heartbeat_at > now() - $1 * interval '1 second' GROUP BY queue""",
-        float(silent_seconds),
+           WHERE stopped_at IS NULL AND drain_requested_at IS NULL AND heartbeat_at > now() - $1 * interval '1 second'
+           GROUP BY queue""",
+        SILENT_SECONDS,
     )
     return {queue: int(count) for queue, count in rows}

@@ -216,6 +216,13 @@ async def test_figures_and_history_are_the_tenant_s_own(api: Api) -> None:
     await query.execute(
         "INSERT INTO workers (id, host, pid, queues, lock_key) VALUES ($1, 'h', 1, '{default}', 1)", new_id()
     )
+    await query.execute(
+        """INSERT INTO workers (id, host, pid, queues, lock_key, drain_requested_at, heartbeat_at)
+           VALUES ($1, 'draining', 2, '{default}', 2, now(), now()), ($2, 'silent', 3, '{default}', 3, NULL,
+                   now() - interval '1 minute')""",
+        new_id(),
+        new_id(),
+    )
     client, other = await api.signed_in(operator), await api.signed_in(foreign)
     row = await of_queue(client)
     assert (row["depth"], row["in_flight"], row["workers"]) == (2, 0, 1)
@@ -322,3 +329,14 @@ async def _rows_read() -> int:
            FROM pg_stat_user_tables WHERE relname = 'jobs'"""
     )
     return int(read)
+
+
+async def test_a_paused_queue_says_no_time_when_it_is_empty(api: Api) -> None:
+    operator = await operator_of("home")
+    await enqueue(WORK, Someone(operator.tenant_id), "a")
+    await add_sample(operator.tenant_id, timedelta(0), succeeded=3)
+    client = await api.signed_in(operator)
+    assert (await of_queue(client))["seconds_to_empty"] == 5.0
+    await client.post("/api/v1/ops/queues/default/pause")
+    row = await of_queue(client)
+    assert (row["seconds_to_empty"], row["paused_by"]) == (None, str(operator.user_id))
