@@ -15,8 +15,7 @@ log = get_logger(__name__)
 async def bring_forward(ended: Claim) -> None:
     """Free and push those who waited for the end of this attempt."""
     try:
-        freed = await job_families.release_relatives(ended)
-        next_jobs = await job_families.next_in_place(ended)
+        freed, next_jobs = await job_families.after(ended)
         rows = {row.id: row for row in (*freed, *next_jobs)}
         if not rows:
             return

@@ -13,7 +13,6 @@ import msgspec
 
 from db import query
 from db.jobs import Claim, WaitsFor
-from db.repositories.jobs import add_event
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import JobId, new_id
 
@@ -33,14 +32,14 @@ class _Candidate(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int
     fencing_token: int
     losses: int
-    concurrency_per_tenant: int
-    concurrency_per_key: int
     concurrency_key: str | None
     waits_for: WaitsFor | None
     is_due: bool
+    is_overtaken: bool
     expired: bool
     request_id: str
     traceparent: str
+    locks: str
 
     @property
     def can_start(self) -> bool:
@@ -54,13 +53,11 @@ class _Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return self.losses >= 2 or (self.losses == 1 and self.attempt + 1 >= self.max_attempts)
 
 
-class _Beside(msgspec.Struct, frozen=True, kw_only=True):
-    """What runs beside a candidate."""
+class _Start(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the job has been started, and if not whether because of a pause; else there was no place."""
 
+    has_started: bool
     is_paused: bool
-    of_tenant: int
-    of_key: int
-    suspects: int
 
 
 class _Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,12 +68,60 @@ class _Choice(msgspec.Struct, frozen=True, kw_only=True):
     is_noted: bool
 
 
+# The locks of a tenant's and a key's places are taken with the row, and the places counted by the next statement, which sees
+# what others committed under them. A queue's lock is shared among claims, and taken alone by whoever pauses it.
+_CANDIDATE = """
+    WITH candidate AS MATERIALIZED (
+        SELECT kind, queue, tenant_id, user_id, subject_id, parent_id, args, attempt, max_attempts, fencing_token, losses,
+               concurrency_key, waits_for, priority, (retry_at IS NULL OR retry_at <= now()) AS is_due,
+               expires_at <= now() AS expired, request_id, traceparent
+        FROM jobs WHERE id = $1 AND state IN ('queued', 'waiting') AND cancel_requested_at IS NULL FOR UPDATE {skipping})
+    SELECT kind, queue, tenant_id, user_id, subject_id, parent_id, args, attempt, max_attempts, fencing_token, losses,
+           concurrency_key, waits_for, is_due, expired, request_id, traceparent,
+           EXISTS (SELECT FROM jobs j
+               WHERE j.queue = candidate.queue AND j.state IN ('queued', 'waiting') AND j.pushed_at IS NOT NULL
+                 AND j.priority < candidate.priority AND j.kind = ANY($2) AND j.cancel_requested_at IS NULL
+                 AND (j.waits_for = 'place' OR (j.waits_for IS NULL AND coalesce(j.retry_at, now()) <= now()))) AS is_overtaken,
+           concat(
+               pg_advisory_xact_lock_shared(hashtextextended('queue:' || tenant_id || ':' || queue, 0)),
+               pg_advisory_xact_lock(hashtextextended(kind || ':' || tenant_id, 0)),
+               CASE WHEN concurrency_key IS NOT NULL
+                   THEN pg_advisory_xact_lock(hashtextextended(kind || ':key:' || concurrency_key, 0)) END,
+               CASE WHEN losses > 0 THEN pg_advisory_xact_lock(hashtextextended('suspects:' || $3::uuid, 0)) END) AS locks
+    FROM candidate"""
+
+# Of suspects each worker runs one at a time, so that what kills it uses up its own attempts and not those of the others.
+_START = """
+    WITH beside AS (
+        SELECT EXISTS (SELECT FROM queue_pauses WHERE tenant_id = $5 AND queue = $6) AS is_paused,
+               (SELECT count(*) FROM jobs WHERE kind = $4 AND tenant_id = $5 AND state = 'running') AS of_tenant,
+               (SELECT count(*) FROM jobs WHERE kind = $4 AND concurrency_key = $7 AND state = 'running') AS of_key,
+               (SELECT count(*) FROM jobs WHERE worker_id = $2 AND state = 'running' AND losses > 0
+                  AND (losses >= 2 OR attempt >= max_attempts)) AS suspects),
+    started AS (
+        UPDATE jobs SET state = 'running', attempt = attempt + 1, fencing_token = fencing_token + 1, worker_id = $2,
+               lease_until = now() + $3 * interval '1 second', started_at = coalesce(started_at, now()), retry_at = NULL,
+               waits_for = NULL, last_event = last_event + 1
+        FROM beside WHERE id = $1 AND NOT is_paused AND of_tenant < concurrency_per_tenant AND of_key < concurrency_per_key
+          AND NOT ($8 AND suspects > 0)
+        RETURNING id, attempt, last_event),
+    attempted AS (
+        INSERT INTO job_attempts (id, job_id, attempt, worker_id) SELECT $9, id, attempt, $2 FROM started),
+    told AS (
+        INSERT INTO job_events (id, job_id, seq, type, data)
+        SELECT $10, id, last_event, 'started', jsonb_build_object('attempt', attempt) FROM started)
+    SELECT EXISTS (SELECT FROM started) AS has_started, is_paused FROM beside"""
+
+
 async def claim_next(job_id: UUID, worker_id: UUID, lease_seconds: float, kinds: Sequence[str]) -> Claim | None:
     """Take the most urgent job of `job_id`'s queue, that one among equals, or return None when none can start now.
 
     A job that another overtakes is left to the other's message. `kinds` are those this worker knows.
     """
-    tried: list[UUID] = []
+    claimed, is_overtaken = await _take(job_id, worker_id, lease_seconds, kinds)
+    if claimed is not None:
+        return claimed
+    tried = [] if is_overtaken else [job_id]
     while (choice := await _choose(job_id, kinds, tried)) is not None:
         chosen = choice.best if choice.overtakes or job_id in tried else job_id
         if chosen is None:
@@ -93,7 +138,8 @@ async def claim_next(job_id: UUID, worker_id: UUID, lease_seconds: float, kinds:
 async def _note_push(job_id: UUID) -> None:
     """Let whoever takes the message of the job that overtakes this one find it."""
     await query.execute(
-        "UPDATE jobs SET pushed_at = now() WHERE id = $1 AND pushed_at IS NULL AND state IN ('queued', 'waiting')", job_id
+        "UPDATE jobs SET pushed_at = now() WHERE id = $1 AND pushed_at IS NULL AND state IN ('queued', 'waiting')",
+        job_id,
     )
 
 
@@ -122,36 +168,30 @@ async def claim(job_id: UUID, worker_id: UUID, lease_seconds: float, *, wait: bo
     over a limit (it waits for a place), or too old (the clock ends it and tells its domain); without `wait` also held by
     another transaction.
     """
-    async with unit_of_work() as uow:
+    claimed, _ = await _take(job_id, worker_id, lease_seconds, (), wait=wait)
+    return claimed
+
+
+async def _take(
+    job_id: UUID, worker_id: UUID, lease_seconds: float, kinds: Sequence[str], *, wait: bool = True
+) -> tuple[Claim | None, bool]:
+    """Claim the job unless a more urgent one of `kinds` overtakes it; say whether one does."""
+    async with unit_of_work():
         row = await query.fetch_one(
             _Candidate,
-            f"""SELECT kind, queue, tenant_id, user_id, subject_id, parent_id, args, attempt, max_attempts, fencing_token, losses,
-                      concurrency_per_tenant, concurrency_per_key, concurrency_key, waits_for,
-                      (retry_at IS NULL OR retry_at <= now()) AS is_due, expires_at <= now() AS expired, request_id, traceparent
-               FROM jobs WHERE id = $1 AND state IN ('queued', 'waiting') AND cancel_requested_at IS NULL
-               FOR UPDATE {"" if wait else "SKIP LOCKED"}""",  # whoever pushed the job may be noting so, and its message comes once
+            # Not SKIP LOCKED at first: whoever pushed the job may be noting so, and its message comes once.
+            _CANDIDATE.format(skipping="" if wait else "SKIP LOCKED"),
             job_id,
-        )
-        if row is None or not row.can_start or not await _may_run(job_id, row, worker_id):
-            return None
-        await query.execute(
-            """UPDATE jobs SET state = 'running', attempt = attempt + 1, fencing_token = fencing_token + 1, worker_id = $2,
-                      lease_until = now() + $3 * interval '1 second', started_at = coalesce(started_at, now()), retry_at = NULL,
-                      waits_for = NULL
-               WHERE id = $1""",
-            job_id,
-            worker_id,
-            float(lease_seconds),
-        )
-        await query.execute(
-            "INSERT INTO job_attempts (id, job_id, attempt, worker_id) VALUES ($1, $2, $3, $4)",
-            new_id(),
-            job_id,
-            row.attempt + 1,
+            list(kinds),
             worker_id,
         )
-        await add_event(uow, job_id, "started", {"attempt": row.attempt + 1})
-    return _claim_of(job_id, row)
+        if row is None or not row.can_start:
+            return None, False
+        if row.is_overtaken:
+            return None, True
+        if not await _start(job_id, row, worker_id, lease_seconds):
+            return None, False
+    return _claim_of(job_id, row), False
 
 
 def _claim_of(job_id: UUID, row: _Candidate) -> Claim:
@@ -172,43 +212,30 @@ def _claim_of(job_id: UUID, row: _Candidate) -> Claim:
     )
 
 
-async def _may_run(job_id: UUID, row: _Candidate, worker_id: UUID) -> bool:
-    """Count what runs beside the job under locks of its tenant's and its key's places; put the job back when there is none.
-
-    The locks are taken by a statement of their own: the next one has to see what others committed under them. A queue's
-    lock is shared among claims, and taken alone by whoever pauses it. Of suspects each worker runs one at a time, so that
-    what kills it uses up its own attempts and not those of the others.
-    """
-    await query.execute(
-        """SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0)), pg_advisory_xact_lock(hashtextextended($2, 0)),
-                  CASE WHEN $3::text IS NOT NULL THEN pg_advisory_xact_lock(hashtextextended($3, 0)) END,
-                  CASE WHEN $4::text IS NOT NULL THEN pg_advisory_xact_lock(hashtextextended($4, 0)) END""",
-        queue_lock(row.tenant_id, row.queue),
-        f"{row.kind}:{row.tenant_id}",
-        None if row.concurrency_key is None else f"{row.kind}:key:{row.concurrency_key}",
-        f"suspects:{worker_id}" if row.is_suspect else None,
-    )
-    beside = await query.fetch_one(
-        _Beside,
-        """SELECT EXISTS (SELECT FROM queue_pauses WHERE tenant_id = $2 AND queue = $3) AS is_paused,
-                  (SELECT count(*) FROM jobs WHERE kind = $1 AND tenant_id = $2 AND state = 'running') AS of_tenant,
-                  (SELECT count(*) FROM jobs WHERE kind = $1 AND concurrency_key = $4 AND state = 'running') AS of_key,
-                  (SELECT count(*) FROM jobs WHERE worker_id = $5 AND state = 'running' AND losses > 0) AS suspects""",
+async def _start(job_id: UUID, row: _Candidate, worker_id: UUID, lease_seconds: float) -> bool:
+    """Start the attempt if there is a place for it, else put the job back."""
+    start = await query.fetch_one(
+        _Start,
+        _START,
+        job_id,
+        worker_id,
+        float(lease_seconds),
         row.kind,
         row.tenant_id,
         row.queue,
         row.concurrency_key,
-        worker_id,
+        row.is_suspect,
+        new_id(),
+        new_id(),
     )
-    assert beside is not None
-    if beside.is_paused:
+    assert start is not None
+    if start.has_started:
+        return True
+    if start.is_paused:
         await query.execute(
             "UPDATE jobs SET pushed_at = NULL, retry_at = greatest(retry_at, now()) WHERE id = $1", job_id
         )
         return False
-    is_alone = not (row.is_suspect and beside.suspects)
-    if is_alone and beside.of_tenant < row.concurrency_per_tenant and beside.of_key < row.concurrency_per_key:
-        return True
     await query.execute(
         """UPDATE jobs SET state = 'waiting', waits_for = 'place', retry_at = now() + $2 * interval '1 second', pushed_at = NULL
            WHERE id = $1""",

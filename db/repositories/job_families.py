@@ -40,16 +40,30 @@ async def children(job_id: UUID) -> list[ChildRow]:
     )
 
 
-async def release_relatives(ended: Claim) -> list[PushRow]:
-    """Free those that waited for the job that has ended, and return them, to be pushed.
+class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    successors: bool
+    others: bool
+
+
+async def after(ended: Claim) -> tuple[list[PushRow], list[PushRow]]:
+    """Return those that are free now that the job has ended, and the one that may take its place; to be pushed.
 
     A parent is freed by its last child, a successor by the success of the job before it. Failures are the clock's.
     """
     freed = [] if ended.parent_id is None else await _free_parents("j.id = $1", ended.parent_id)
-    waiting = "SELECT EXISTS (SELECT FROM jobs WHERE after_id = $1 AND state = 'waiting' AND waits_for = 'predecessor')"
-    if await query.fetch_value(waiting, ended.job_id):
+    waiting = await query.fetch_one(
+        _Waiting,
+        f"""SELECT EXISTS (SELECT FROM jobs WHERE after_id = $4 AND state = 'waiting' AND waits_for = 'predecessor') AS successors,
+                   EXISTS (SELECT FROM jobs j WHERE {_in_its_place(ended)}) AS others""",
+        ended.kind,
+        ended.tenant_id,
+        ended.concurrency_key,
+        ended.job_id,
+    )
+    assert waiting is not None
+    if waiting.successors:
         freed += await _free_successors("j.after_id = $1", ended.job_id)
-    return freed
+    return freed, await next_in_place(ended) if waiting.others else []
 
 
 async def release_all() -> None:
@@ -118,14 +132,11 @@ async def cancel_orphans() -> int:
 
 async def next_in_place(ended: Claim) -> list[PushRow]:
     """Mark as pushed the job that may take the place which the ended one has left, and return it: one, or none."""
-    place = "j.tenant_id = $2" if ended.concurrency_key is None else "(j.tenant_id = $2 OR j.concurrency_key = $3)"
     return await query.fetch(
         PushRow,
         f"""UPDATE jobs SET pushed_at = now() WHERE id = (
                 SELECT j.id FROM jobs j
-                WHERE j.kind = $1 AND {place} AND $3::text IS NOT DISTINCT FROM $3 AND j.state IN ('queued', 'waiting')
-                  AND j.pushed_at IS NULL AND j.cancel_requested_at IS NULL
-                  AND (j.waits_for = 'place' OR (j.waits_for IS NULL AND coalesce(j.retry_at, now()) <= now()))
+                WHERE {_in_its_place(ended)}
                   AND NOT EXISTS (SELECT FROM queue_pauses p WHERE p.tenant_id = j.tenant_id AND p.queue = j.queue)
                   AND (j.concurrency_key IS NULL OR j.concurrency_per_key > (
                       SELECT count(*) FROM jobs r WHERE r.kind = $1 AND r.concurrency_key = j.concurrency_key
@@ -136,3 +147,10 @@ async def next_in_place(ended: Claim) -> list[PushRow]:
         ended.tenant_id,
         ended.concurrency_key,
     )
+
+
+def _in_its_place(ended: Claim) -> str:
+    place = "j.tenant_id = $2" if ended.concurrency_key is None else "(j.tenant_id = $2 OR j.concurrency_key = $3)"
+    return f"""j.kind = $1 AND {place} AND $3::text IS NOT DISTINCT FROM $3 AND j.state IN ('queued', 'waiting')
+               AND j.pushed_at IS NULL AND j.cancel_requested_at IS NULL
+               AND (j.waits_for = 'place' OR (j.waits_for IS NULL AND coalesce(j.retry_at, now()) <= now()))"""

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from db import query
+from db.errors import LeaseLost
 from db.jobs import TERMINAL_STATES, Claim, JobError, JobState, Lease, OnChildFailure
 from db.unit_of_work import UnitOfWork
 from ops.runtime.ids import JobId, new_id
@@ -125,12 +126,23 @@ async def succeed(uow: UnitOfWork, claim_: Claim) -> None:
     Raises:
         LeaseLost: the job is no longer this attempt's; the whole transaction has to fail.
     """
-    await _end_attempt(uow, claim_, "succeeded", None)
-    await query.execute(
-        "UPDATE jobs SET state = 'succeeded', lease_until = NULL, finished_at = now(), error = NULL WHERE id = $1",
+    del uow  # proof that a transaction is open
+    ended = await query.execute(
+        """WITH ended AS (
+               UPDATE jobs SET state = 'succeeded', lease_until = NULL, finished_at = now(), error = NULL,
+                      last_event = last_event + 1
+               WHERE id = $1 AND fencing_token = $2 AND state = 'running' RETURNING id, last_event),
+           attempted AS (
+               UPDATE job_attempts SET finished_at = now(), outcome = 'succeeded' FROM ended
+               WHERE job_id = ended.id AND attempt = $3)
+           INSERT INTO job_events (id, job_id, seq, type, data) SELECT $4, id, last_event, 'succeeded', '{}' FROM ended""",
         claim_.job_id,
+        claim_.fencing_token,
+        claim_.attempt,
+        new_id(),
     )
-    await add_event(uow, claim_.job_id, "succeeded", {})
+    if not ended:
+        raise LeaseLost(f"attempt {claim_.attempt} no longer owns job {claim_.job_id}")
 
 
 async def fail(uow: UnitOfWork, claim_: Claim, error: JobError, retry_in_seconds: float | None) -> JobState:
