@@ -91,6 +91,7 @@ async def _lead(lock: SessionLock, relay: Relay, beside: Beside | Upkeep, stop: 
                     at_work = None
                 if at_work is None and await lock.acquire(wait=False):
                     log.info("clock_leads")
+                    relay.begin()
                     at_work = asyncio.create_task(beside.run())
                 if at_work is not None:
                     await asyncio.create_task(_tick(relay))

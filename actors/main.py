@@ -38,6 +38,7 @@ log = get_logger(__name__)
 
 THREADS = 8
 HEARTBEAT_SECONDS = 5.0
+RETRY_SECONDS = 0.3
 INDEX_CHECK_SECONDS = 300.0
 INDEX_RETRY_SECONDS = 5.0
 DRAIN_SECONDS = 5.0
@@ -95,8 +96,8 @@ async def _work(settings: Settings, queues: list[str], threads: int) -> None:
 
 
 async def _stay_alive(worker_id: UUID, lock: SessionLock, stop: asyncio.Event) -> None:
-    """Beat until told to stop, by a signal or by an operator. Should the lock's connection end, jobs are taken from us; the
-    lock is taken anew.
+    """Beat until told to stop, by a signal or by an operator. Should the lock's connection end, the lock is taken anew at
+    once: after a moment without it jobs are taken from us.
     """
     process = psutil.Process()
     while not stop.is_set():
@@ -108,7 +109,10 @@ async def _stay_alive(worker_id: UUID, lock: SessionLock, stop: asyncio.Event) -
                 stop.set()
         except DatabaseError as error:
             log.warning("heartbeat_failed", error=type(error).__name__)
-        await _wait(stop, HEARTBEAT_SECONDS)
+        if lock.lost.is_set():
+            await _wait(stop, RETRY_SECONDS)
+        else:
+            await _wait_for_either(stop, lock.lost, HEARTBEAT_SECONDS)
 
 
 async def _keep_index(tools: Tools) -> None:
@@ -133,6 +137,13 @@ async def _drain(runner: Runner, consumer: Consumer) -> None:
         log.info("jobs_handed_back", jobs=len(runner.running))
         runner.hand_back()
     await stopping
+
+
+async def _wait_for_either(stop: asyncio.Event, lost: asyncio.Event, seconds: float) -> None:
+    waits = {asyncio.create_task(stop.wait()), asyncio.create_task(lost.wait())}
+    await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -1,5 +1,6 @@
 """What the clock does each second: it repairs what the death of any process, or of Redis, has left behind."""
 
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -18,13 +19,21 @@ log = get_logger(__name__)
 
 UNWANTED: tuple[Unwanted, ...] = ("cancelled", "expired")
 MARKER = "lyceum:relay:run"
+GRACE_SECONDS = 3.0
+"""After a failure of the database every worker has lost its lock like the clock its own, and takes it again."""
 
 
 class Relay:
     """Repairs the queue; only the leading clock's may run."""
 
+    _began_at = 0.0
+
     def __init__(self, broker: Redis) -> None:
         self._broker = broker
+
+    def begin(self) -> None:
+        """Note that the lead has just been taken."""
+        self._began_at = time.monotonic()
 
     async def tick(self) -> None:
         """Do everything once."""
@@ -34,8 +43,11 @@ class Relay:
         await self._push()
 
     async def _give_back_lost(self) -> None:
-        for lost in await job_upkeep.lost_jobs():
+        locks_tell = time.monotonic() >= self._began_at + GRACE_SECONDS
+        for lost in await job_upkeep.lost_jobs(locks_tell=locks_tell):
             await _repair(lost, partial(job_upkeep.give_back, lost=lost))
+        if not locks_tell:
+            return
         if queues := await workers.note_dead_workers():
             again = await job_upkeep.forget_pushes(queues)
             log.warning("worker_died", queues=queues, pushed_again=again)

@@ -148,7 +148,10 @@ async def _main() -> None:
     begin = decoder.decode(await reader.readline())
     if not isinstance(begin, Begin):
         raise TypeError("the first order has to be `begin`")
-    keeper = Keeper(begin)
+    try:
+        keeper = Keeper(begin)
+    except psutil.NoSuchProcess:  # killed in its first moment
+        return
     tasks = [asyncio.create_task(keeper.run()), asyncio.create_task(keeper.watch())]
     while line := await reader.readline():
         keeper.take(decoder.decode(line))

@@ -3,6 +3,7 @@
 A kill of the process closes the connection, and PostgreSQL frees the lock at once: the lock tells who lives.
 """
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -25,6 +26,8 @@ class SessionLock:
         self._lock_class = lock_class
         self._key = key
         self._connection: asyncpg.Connection | None = None
+        self.lost = asyncio.Event()
+        """Set when the connection, and the lock with it, has ended by itself."""
 
     async def acquire(self, *, wait: bool = True) -> bool:
         """Take the lock; without `wait` return False when somebody else has it.
@@ -35,6 +38,8 @@ class SessionLock:
         with self._ended_by_failure(), translated():
             if self._connection is None or self._connection.is_closed():
                 self._connection = await asyncpg.connect(self._url, timeout=ANSWER_SECONDS)
+                self._connection.add_termination_listener(self._note_end)
+                self.lost.clear()
             function = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
             taken = await self._connection.fetchval(
                 f"SELECT {function}($1::int, $2::int)", self._lock_class, self._key, timeout=ANSWER_SECONDS
@@ -58,6 +63,10 @@ class SessionLock:
         if self._connection is not None and not self._connection.is_closed():
             await self._connection.close(timeout=2)
         self._connection = None
+
+    def _note_end(self, ended: asyncpg.Connection) -> None:
+        if ended is self._connection:
+            self.lost.set()
 
     @contextmanager
     def _ended_by_failure(self) -> Iterator[None]:

@@ -137,17 +137,18 @@ async def give_back_message(job_id: UUID) -> None:
     )
 
 
-async def lost_jobs(limit: int = 100) -> list[StuckJob]:
-    """Return running jobs whose lease has ended or whose worker's lock is free, i.e. whose process is dead."""
+async def lost_jobs(limit: int = 100, *, locks_tell: bool = True) -> list[StuckJob]:
+    """Return running jobs whose lease has ended or, if `locks_tell`, whose worker's lock is free: its process is dead."""
     return await query.fetch(
         StuckJob,
         f"""SELECT {STUCK} FROM jobs j LEFT JOIN workers w ON w.id = j.worker_id
-            WHERE j.state = 'running' AND (j.lease_until < now() OR NOT EXISTS (
+            WHERE j.state = 'running' AND (j.lease_until < now() OR $3 AND NOT EXISTS (
                 SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
                 WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = $1 AND l.objid::bigint = w.lock_key))
             ORDER BY j.id LIMIT $2""",
         WORKER_LOCK_CLASS,
         limit,
+        locks_tell,
     )
 
 

@@ -20,7 +20,7 @@ from tests import campus
 from tests.chaos.job_worker import HANG, HOG, LEASE_SECONDS, POISON, SILENCE_SECONDS, SLEEP, Work
 from tests.integration.jobs.conftest import Someone
 from tests.processes import Running, start
-from tests.servers import Database
+from tests.servers import Database, RunningPostgres
 
 HOG_SECONDS = 3 * LEASE_SECONDS
 DEAD_LETTERS_SECONDS = 60.0
@@ -137,6 +137,24 @@ async def test_a_job_that_kills_its_worker_is_dead_after_its_attempts_and_the_ot
     assert written.count("began poison") == POISON.retry.max_attempts
     assert sorted(set(written) - {"began poison"}) == ["a", "b", "c"]
     assert len(written) == POISON.retry.max_attempts + len(others)
+
+
+async def test_running_jobs_outlive_the_end_of_all_database_sessions(
+    site: Site, database: Database, postgres_server: RunningPostgres
+) -> None:
+    for name in ("clock", "job_worker"):
+        await site.start(name)
+    (job_id,) = await site.enqueue(SLEEP, "once", seconds=5.0)
+    async with asyncio.timeout(20):
+        while not await query.fetch_value("SELECT EXISTS (SELECT FROM jobs WHERE state = 'running')"):
+            await asyncio.sleep(0.01)
+    script = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{database.name}';"
+    await asyncio.to_thread(postgres_server.server.execute, postgres_server.port, script)
+    await asyncio.sleep(1.5)
+    await close_database()
+    await open_pool(database.url)
+    await site.until_over()
+    assert (await effects(), await attempts(job_id)) == (["once"], ["succeeded"])
 
 
 async def test_a_worker_that_slept_longer_than_its_lease_writes_nothing(site: Site) -> None:

@@ -33,6 +33,9 @@ class CountingRelay:
     def __init__(self) -> None:
         self.ticks = 0
 
+    def begin(self) -> None:
+        """Take the lead."""
+
     async def tick(self) -> None:
         """Do nothing else."""
         self.ticks += 1
