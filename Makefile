@@ -1,4 +1,5 @@
 # make run: the whole system on this machine.  make test: the suite.  make chaos: what kills and cuts off processes, minutes long.
+# make ledger: a thousand jobs for each of five seeds, whatever dies, with figures; ARGS="--seeds 1 --jobs 200" for less.
 # Each installs what it needs into .venv first.
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -8,7 +9,7 @@ TOGETHER := -m "not bench" -n 2 --dist loadscope --no-loadscope-reorder --durati
 INPUTS := pyproject.toml requirements/lock.txt requirements/torch.txt requirements/install.sh
 STAMP := $(VENV)/installed-$(shell cat $(INPUTS) | sha256sum | cut -c1-16)
 
-.PHONY: run test check format bench evals chaos install
+.PHONY: run test check format bench evals chaos ledger install
 run: $(STAMP)
 	@exec $(BIN)/lyceum up
 
@@ -35,6 +36,9 @@ evals: $(STAMP)
 
 chaos: $(STAMP)
 	@$(BIN)/pytest tests/chaos $(TOGETHER) $(ARGS)
+
+ledger: $(STAMP)
+	@$(BIN)/python -m tests.chaos.ledger $(ARGS)
 
 install: $(STAMP)
 

@@ -24,6 +24,10 @@ START_SECONDS = 90
 RUN = {
     "worker": "from actors.main import run_worker as run",
     "job_worker": "from tests.chaos.job_worker import run",
+    "ledger_worker": "from tests.chaos.ledger.programs import run_worker as run",
+    "ledger_clock": "from tests.chaos.ledger.programs import run_clock as run",
+    "ledger_enqueuer": "from tests.chaos.ledger.programs import run_enqueuer as run",
+    "bench_worker": "from tests.bench.jobs_worker import run",
     "clock": "from actors.clock import run_clock as run",
     "gateway": "from inference_gateway.app import serve as run",
     "gateway_one_by_one": "from tests.chaos.one_by_one import serve as run",

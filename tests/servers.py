@@ -66,14 +66,14 @@ class RunningValkey:
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[RunningPostgres]:
-    """Run PostgreSQL on `folder` without durability, roles made."""
+def running_postgres(folder: Path, options: tuple[str, ...] = FORGETFUL) -> Iterator[RunningPostgres]:
+    """Run PostgreSQL on `folder`, without durability unless `options` are others, roles made."""
     superuser, owner, app = (secrets.token_urlsafe(16) for _ in range(3))
     server = PostgresServer(folder, superuser_password=superuser, owner_password=owner, app_password=app)
     server.initialise()
     port = free_port()
     with _process(
-        server.command(port, FORGETFUL), server.account, folder.parent / "postgres.log", postgres.STOP_SIGNAL
+        server.command(port, options), server.account, folder.parent / "postgres.log", postgres.STOP_SIGNAL
     ) as pid:
         _wait(lambda: server.is_ready(pid), folder.parent / "postgres.log")
         server.create_roles(port)
