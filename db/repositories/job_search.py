@@ -1,7 +1,7 @@
 """Lists of jobs, which may be a million long: each filter has an index in the order of the list."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final, get_args
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,11 @@ from ops.runtime.ids import JobId
 CLOCK_SLACK = timedelta(hours=1)
 """How far the clock of whoever made a job, which its id holds, may be from the database's, which `created_at` holds."""
 VERSION_7 = 0x7 << 76
+OF_STATE: Final[dict[JobState, str]] = {
+    state: f"state = '{state}'" + " AND finished_at IS NOT NULL" * (state in TERMINAL_STATES)
+    for state in get_args(JobState)
+}
+"""Written out, not passed as arguments: the index of ended jobs does not hold the others."""
 BEFORE_ID = datetime.fromisoformat("1970-01-01T00:00:00+00:00") + CLOCK_SLACK
 
 
@@ -50,10 +55,7 @@ class Condition:
         self.arguments: list[Any] = [tenant_id]
         self._parts = ["tenant_id = $1"]
         if wanted.state is not None:
-            # Written out, not passed: the index of ended jobs does not hold the others.
-            self._parts.append(f"state = '{wanted.state}'")
-            if wanted.state in TERMINAL_STATES:
-                self._parts.append("finished_at IS NOT NULL")
+            self._parts.append(OF_STATE[wanted.state])
         for column in ("kind", "queue", "subject_id", "user_id", "request_id"):
             self.add(f"{column} = {{}}", getattr(wanted, column))
         if wanted.request_id is not None:
