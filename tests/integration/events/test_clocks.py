@@ -19,7 +19,7 @@ from tests.integration.events.conftest import Bus
 from tests.processes import Running, start
 from tests.servers import Database
 
-HANDLED_SECONDS = 25
+HANDLED_SECONDS = 60
 EVENTS = 60
 
 

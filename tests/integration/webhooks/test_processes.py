@@ -16,7 +16,7 @@ from tests.processes import Running, process, start
 from tests.servers import Database
 
 NOBODY = "http://127.0.0.1:9"
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 90
 
 
 async def worker(settings: Settings, folder: Path) -> Running:
