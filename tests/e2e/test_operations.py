@@ -265,3 +265,14 @@ async def test_events_that_were_given_up_are_sent_again(scene: Scene) -> None:
     await expect(delivery.locator(".badge")).to_have_text("Failed")
     await delivery.get_by_role("button", name="Send again").click()
     await expect(delivery.locator(".badge")).to_have_text("Waiting")
+
+
+async def test_without_the_stream_the_page_asks_by_itself(scene: Scene) -> None:
+    visitor = await scene.arrive(scene.operator)
+    visitor.expected = {503}
+    await visitor.page.route("**/api/v1/ops/queues/figures", lambda route: route.fulfill(status=503))
+    await visitor.open("/operations")
+    depth = visitor.page.locator("li[data-key=ingest] .depth strong")
+    await expect(depth).to_have_text("0")
+    await add_job(scene.tenant_id, "queued")
+    await expect(depth).to_have_text("1", timeout=10_000)

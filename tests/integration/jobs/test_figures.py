@@ -340,3 +340,24 @@ async def test_a_paused_queue_says_no_time_when_it_is_empty(api: Api) -> None:
     await client.post("/api/v1/ops/queues/default/pause")
     row = await of_queue(client)
     assert (row["seconds_to_empty"], row["paused_by"]) == (None, str(operator.user_id))
+
+
+async def test_a_job_tells_how_long_its_stage_still_takes(api: Api) -> None:
+    operator = await operator_of("home")
+    (job_id,) = await enqueue(WORK, Someone(operator.tenant_id), "a")
+    claim = await claimed(job_id)
+    for done in (0, 10, 20):
+        async with unit_of_work() as uow:
+            await jobs.report(uow, claim, "reading", done, 100)
+    client = await api.signed_in(operator)
+    assert (await client.get(f"/api/v1/jobs/{job_id}")).json()["estimated_seconds_left"] is None
+    await query.execute(
+        """UPDATE job_events SET created_at = now() - interval '10 seconds'
+           WHERE job_id = $1 AND type = 'progress' AND data ->> 'done' = '0'""",
+        job_id,
+    )
+    for answer in (await client.get(f"/api/v1/jobs/{job_id}"), await client.get("/api/v1/jobs")):
+        body = answer.json()
+        assert 30 <= body.get("items", [body])[0]["estimated_seconds_left"] <= 45
+    await succeed(claim)
+    assert (await client.get(f"/api/v1/jobs/{job_id}")).json()["estimated_seconds_left"] is None
