@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
+from opentelemetry.trace import SpanKind
 
 from actors.context import log_failure
 from backend.errors import LyceumError
@@ -26,6 +27,7 @@ from ops.runtime.context import bind_request, new_request_id
 from ops.runtime.logging import get_logger
 from ops.runtime.redis import Redis, RedisError, open_redis, open_redis_blocking
 from ops.runtime.settings import Settings
+from ops.runtime.telemetry import extract_traceparent, tracer
 
 log = get_logger(__name__)
 
@@ -37,6 +39,7 @@ BATCH: Final = 200
 RELAY_SECONDS: Final = 0.5
 WAIT_MS: Final = 1000
 WAIT_SECONDS: Final = WAIT_MS / 1000
+FAULT_SECONDS: Final = 5.0
 KNOWN_ID: Final = "equal or smaller"
 
 Handle = Callable[[UnitOfWork, StoredEvent], Awaitable[None]]
@@ -69,6 +72,9 @@ class EventRelay:
                 await self.tick()
             except DatabaseUnavailable as error:
                 log.warning("event_relay_without_database", error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - a fault of the bus must not end the clock's other work
+                log_failure(log, "event_relay_failed", error)
+                await asyncio.sleep(FAULT_SECONDS)
             await asyncio.sleep(RELAY_SECONDS)
 
     async def tick(self) -> int:
@@ -113,27 +119,32 @@ class Consuming:
             except DatabaseUnavailable as error:
                 log.warning("consumer_without_database", consumer=self._consumer.name, error=type(error).__name__)
                 await asyncio.sleep(WAIT_SECONDS)
+            except Exception as error:  # noqa: BLE001 - see the relay
+                log_failure(log, "consumer_failed", error, consumer=self._consumer.name)
+                await asyncio.sleep(FAULT_SECONDS)
 
     async def catch_up(self) -> int:
         """Handle everything after the consumer's position, and what is due to be tried again; return how many events."""
-        name = self._consumer.name
+        name, count = self._consumer.name, 0
         await events.add_consumer(name)
-        again = await events.to_retry(name, BATCH)
-        for event in again:
-            await self._deliver(event)
-        count = len(again)
-        while batch := await events.to_handle(name, BATCH):
-            for event in batch:
+        while True:
+            again, batch = await events.to_retry(name, BATCH), await events.to_handle(name, BATCH)
+            for event in [*again, *batch]:
                 await self._deliver(event)
-            await events.advance(name, batch[-1].position)
-            count += len(batch)
-        return count
+            if batch:
+                await events.advance(name, batch[-1].position)
+            count += len(again) + len(batch)
+            if len(batch) < BATCH:
+                return count
 
     async def _deliver(self, event: StoredEvent) -> None:
         """Do the effect once; what fails is noted and holds up no other event."""
         name = self._consumer.name
         try:
-            with bind_request(event.request_id or new_request_id()):
+            span = tracer(__name__).start_as_current_span(
+                f"event {event.kind}", extract_traceparent(event.traceparent), kind=SpanKind.CONSUMER
+            )
+            with bind_request(event.request_id or new_request_id()), span:
                 async with unit_of_work() as uow:
                     if await events.receive(uow, name, event.id):
                         await self._consumer.handle(uow, event)

@@ -113,8 +113,8 @@ async def insert_events(
     name, ids = kind.named(member), [new_id() for _ in payloads]
     act = (owner.tenant_id, owner.user_id, name, kind.version, subject_id, request_id.get(), inject_traceparent())
     await query.execute_many(
-        """INSERT INTO outbox (id, payload, tenant_id, user_id, kind, version, subject_id, request_id, traceparent)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
+        """INSERT INTO outbox (id, payload, tenant_id, user_id, kind, version, subject_id, request_id, traceparent, created_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp())""",
         [(event_id, query.to_json(payload), *act) for event_id, payload in zip(ids, payloads, strict=True)],
     )
     return ids

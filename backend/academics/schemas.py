@@ -11,7 +11,7 @@ from ops.runtime.ids import EnrolmentId, FacultyId, SemesterId, UserId
 MAX_BULK_EMAILS = 500
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern="[^ \\t\\r\\n]")]
-Code = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern="^[^ \\t\\r\\n]+( [^ \\t\\r\\n]+)*$")]
+Code = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern="^[^ \\t\\r\\n]+( [^ \\t\\r\\n]+)*$(?!\\n)")]
 AnyEmail = Annotated[str, msgspec.Meta(min_length=1, max_length=254)]
 
 

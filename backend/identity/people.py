@@ -108,6 +108,7 @@ async def change_person(subject: Subject, user_id: UserId, change: PersonChange)
         async with unit_of_work() as uow, keeps_an_administrator(uow, subject.tenant_id):
             if email is not None or state is not None:
                 await check_rights_of_person(subject, user_id)
+            known = await rows.get(user_id, subject.tenant_id)
             person = await rows.update(
                 uow,
                 user_id,
@@ -124,7 +125,7 @@ async def change_person(subject: Subject, user_id: UserId, change: PersonChange)
                 await _sign_out_everywhere(uow, user_id, "disabled")
             fields = [name for name in change.__struct_fields__ if getattr(change, name) is not UNSET]
             await uow.audit(subject, "person.changed", {"user_id": user_id, "fields": fields, "state": state})
-            if state == "disabled":
+            if state == "disabled" and known is not None and known.state != "disabled":
                 await uow.emit(USER_DISABLED, UserEvent(user_id=user_id), subject=subject, subject_id=user_id)
     except UniqueViolation as error:
         raise EmailTaken from error

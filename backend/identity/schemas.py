@@ -11,12 +11,13 @@ from db.repositories.people import PersonState
 from ops.runtime.ids import CourseId, FacultyId, SessionId, UserId
 
 Email = Annotated[
-    str, msgspec.Meta(min_length=3, max_length=254, pattern="^[^@ \\t\\r\\n]+@[^@ \\t\\r\\n]+[.][^@ \\t\\r\\n.]+$")
+    str,
+    msgspec.Meta(min_length=3, max_length=254, pattern="^[^@ \\t\\r\\n]+@[^@ \\t\\r\\n]+[.][^@ \\t\\r\\n.]+$(?!\\n)"),
 ]
 DisplayName = Annotated[str, msgspec.Meta(min_length=1, max_length=120, pattern="[^ \\t\\r\\n]")]
 Password = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 OpaqueToken = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-RoleName = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern="^[a-z][a-z0-9_-]*$")]
+RoleName = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern="^[a-z][a-z0-9_-]*$(?!\\n)")]
 PermissionName = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
 PermissionNames = Annotated[list[PermissionName], msgspec.Meta(max_length=100)]
 

@@ -8,12 +8,12 @@ import msgspec
 
 from backend.kit.pagination import Page, decode_cursor, page_of
 from backend.kit.subject import Subject
-from backend.notifications.errors import WebhookNotFound, WebhookRefused
+from backend.notifications.errors import TooManyWebhooks, WebhookNotFound, WebhookRefused
 from backend.notifications.schemas import CreatedWebhook, NewSecret, NewWebhook, WebhookChange, WebhookView
 from backend.notifications.sealing import Secrets
 from backend.notifications.sending import Sender
 from backend.notifications.signatures import new_secret, secret_text
-from backend.notifications.targets import TargetRefused
+from backend.notifications.targets import TargetRefused, parse_url
 from db.events import is_event
 from db.repositories import webhooks as rows
 from db.repositories.webhooks import EndpointRow
@@ -24,6 +24,8 @@ READ: Final = "webhook.read"
 WRITE: Final = "webhook.write"
 EVERY_EVENT: Final = "*"
 PREVIOUS_HOURS: Final = 24
+MOST: Final = 50
+"""Endpoints of one institution: each is looked at for each of its events."""
 
 
 class _After(msgspec.Struct, frozen=True):
@@ -60,6 +62,7 @@ async def create_webhook(subject: Subject, sender: Sender, secrets: Secrets, new
     Raises:
         PermissionMissing
         WebhookRefused: the address is not public now, or there is no such event.
+        TooManyWebhooks: the institution has 50.
     """
     subject.require(WRITE)
     await _check(sender, new.url, new.events)
@@ -81,6 +84,8 @@ async def create_webhook(subject: Subject, sender: Sender, secrets: Secrets, new
         updated_at=now,
     )
     async with unit_of_work() as uow:
+        if await rows.count(subject.tenant_id) >= MOST:
+            raise TooManyWebhooks(MOST)
         await rows.put(uow, row)
         await uow.audit(subject, "webhook.created", _about(row))
     view = await get_webhook(subject, endpoint_id)
@@ -96,16 +101,17 @@ async def change_webhook(subject: Subject, sender: Sender, endpoint_id: UUID, ch
     """
     subject.require(WRITE)
     changes = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not msgspec.UNSET}
-    old = await found_endpoint(subject, endpoint_id)
+    await found_endpoint(subject, endpoint_id)
     await _check(sender, changes.get("url"), changes.get("events", []))
     if "events" in changes:
         changes["events"] = sorted(set(changes["events"]))
-    if changes.get("is_enabled") is True and not old.is_enabled:
-        changes |= {"failing_since": None, "disabled_reason": None}
-    elif changes.get("is_enabled") is False and old.is_enabled:
-        changes["disabled_reason"] = "manual"
     async with unit_of_work() as uow:
-        row = msgspec.structs.replace(await found_endpoint(subject, endpoint_id, lock=True), **changes)
+        old = await found_endpoint(subject, endpoint_id, lock=True)
+        if changes.get("is_enabled") is True and not old.is_enabled:
+            changes |= {"failing_since": None, "disabled_reason": None}
+        elif changes.get("is_enabled") is False and old.is_enabled:
+            changes["disabled_reason"] = "manual"
+        row = msgspec.structs.replace(old, **changes)
         await rows.put(uow, row)
         await uow.audit(subject, "webhook.changed", _about(row))
     return await get_webhook(subject, endpoint_id)
@@ -162,8 +168,12 @@ async def _check(sender: Sender, url: str | None, events: list[str]) -> None:
 
 def _about(row: EndpointRow) -> dict[str, Any]:
     """Name the endpoint without the rest of its URL, which may hold a token of the receiver's."""
-    host = row.url.partition("://")[2].partition("/")[0]
-    return {"webhook_id": str(row.id), "host": host, "events": row.events, "is_enabled": row.is_enabled}
+    return {
+        "webhook_id": str(row.id),
+        "host": parse_url(row.url).host,
+        "events": row.events,
+        "is_enabled": row.is_enabled,
+    }
 
 
 def _view(row: EndpointRow) -> WebhookView:

@@ -34,6 +34,16 @@ class WebhookRefused(LyceumError):
         super().__init__(detail, errors=[InputError(pointer=pointer, detail=detail)])
 
 
+class TooManyWebhooks(Conflict):
+    """The institution has as many webhooks as it may have; delete one first."""
+
+    type = "too-many-webhooks"
+    title = "Too many webhooks"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"An institution may have {most} webhooks.")
+
+
 class WebhookDisabled(Conflict):
     """The webhook is switched off; switch it on first."""
 

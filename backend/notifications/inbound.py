@@ -19,7 +19,6 @@ from db.unit_of_work import unit_of_work
 
 MAX_BODY_BYTES: Final = 64 * 1024
 MAX_ID_CHARACTERS: Final = 255
-NOBODYS_SECRET: Final = bytes(32)
 
 
 class Signed(NamedTuple):
@@ -34,17 +33,16 @@ class Signed(NamedTuple):
 async def receive(secrets: Secrets, source_id: UUID, message: Signed) -> Received:
     """Take a message of a source and emit `inbound.<name>`; a repetition does nothing more.
 
-    A source that does not exist costs the same work as a wrong signature: time does not tell which sources there are.
-
     Raises:
         SourceNotFound. SignatureRefused: wrong, or older than five minutes
         MalformedBody, ValidationFailed: rightly signed, and no JSON that can be stored.
     """
     source = await rows.any_tenants(source_id)
-    refusal = _refusal(secrets, source, message)
-    if refusal is not None or source is None:
-        await _audit_refusal(source_id, source)
-        raise SourceNotFound if source is None else SignatureRefused(refusal or "")
+    if source is None:
+        raise SourceNotFound
+    if (refusal := _refusal(secrets, source, message)) is not None:
+        await _audit_refusal(source)
+        raise SignatureRefused(refusal)
     _check_json(message.body)
     whose = Institution(source.tenant_id)
     async with unit_of_work() as uow:
@@ -56,11 +54,8 @@ async def receive(secrets: Secrets, source_id: UUID, message: Signed) -> Receive
     return Received(repeated=False)
 
 
-def _refusal(secrets: Secrets, source: SourceRow | None, message: Signed) -> str | None:
-    if source is None:
-        good = [NOBODYS_SECRET]
-    else:
-        good = secrets.opened(source.id, source.secret, source.previous_secret, source.previous_until)
+def _refusal(secrets: Secrets, source: SourceRow, message: Signed) -> str | None:
+    good = secrets.opened(source.id, source.secret, source.previous_secret, source.previous_until)
     try:
         verify(good, message.message_id, message.timestamp, message.signature, message.body)
     except SignatureLate:
@@ -72,10 +67,10 @@ def _refusal(secrets: Secrets, source: SourceRow | None, message: Signed) -> str
     return None
 
 
-async def _audit_refusal(source_id: UUID, source: SourceRow | None) -> None:
+async def _audit_refusal(source: SourceRow) -> None:
+    """Write down that somebody who knows the source does not know its secret."""
     async with unit_of_work() as uow:
-        tenant_id = source.tenant_id if source else None
-        await uow.audit(None, "webhook_source.refused", {"source_id": str(source_id)}, tenant_id=tenant_id)
+        await uow.audit(None, "webhook_source.refused", {"source_id": str(source.id)}, tenant_id=source.tenant_id)
 
 
 def _check_json(body: bytes) -> None:

@@ -27,9 +27,10 @@ DELIVER: Final = JobKind(
     retry=RetrySchedule((5.0, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 8 * HOUR, 8 * HOUR)),
     time_limit_seconds=MINUTE,
     max_age_seconds=3 * DAY,
-    concurrency_per_tenant=16,
-    concurrency_per_key=4,
-    concurrency_key=lambda args: str(args.endpoint_id),  # a slow receiver holds up its own messages alone
+    # A receiver that never answers holds a place in the worker for 15 s each time. It may hold one, and its tenant three.
+    concurrency_per_tenant=3,
+    concurrency_per_key=1,
+    concurrency_key=lambda args: str(args.endpoint_id),
     cancellable=False,
     schedulable=False,
     dedupe_key=lambda args: str(args.delivery_id),

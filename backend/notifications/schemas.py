@@ -15,8 +15,8 @@ Url = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 EventName = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 EventNames = Annotated[list[EventName], msgspec.Meta(min_length=1, max_length=50)]
 Description = Annotated[str, msgspec.Meta(max_length=500)]
-SourceName = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,39}$")]
-Secret = Annotated[str, msgspec.Meta(min_length=38, max_length=94, pattern="^whsec_[A-Za-z0-9+/]+=*$")]
+SourceName = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,39}$(?!\\n)")]
+Secret = Annotated[str, msgspec.Meta(min_length=38, max_length=94, pattern="^whsec_[A-Za-z0-9+/]+=*$(?!\\n)")]
 
 
 class NewWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

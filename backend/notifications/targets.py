@@ -39,6 +39,10 @@ _SPECIAL: Final = [
 ]  # fmt: skip
 
 
+_GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that IANA has given out for it."""
+
+
 class TargetRefused(Exception):
     """The address cannot be used; the message says why, and may be shown to whoever wrote it."""
 
@@ -60,7 +64,8 @@ def is_public(address: str) -> bool:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    return parsed.is_global and not parsed.is_multicast and not any(parsed in network for network in _SPECIAL)
+    is_unicast = parsed.version == 4 or parsed in _GLOBAL_UNICAST
+    return is_unicast and parsed.is_global and not any(parsed in network for network in _SPECIAL)
 
 
 def is_loopback(address: str) -> bool:

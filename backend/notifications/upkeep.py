@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from db.repositories import events, outbox, webhook_deliveries, webhook_sources
+from db.repositories import events, outbox, webhook_deliveries, webhook_sources, webhooks
 from db.unit_of_work import unit_of_work
 
 BATCH: Final = 500
@@ -27,9 +27,10 @@ async def purge_dead() -> int:
 
 
 async def purge_deliveries() -> int:
-    """Delete some of what endpoints were told long ago; return how many."""
+    """Delete some of what endpoints were told long ago, and what is left of deleted ones; return how many."""
     async with unit_of_work() as uow:
-        return await webhook_deliveries.purge(uow, DELIVERY_DAYS, BATCH)
+        deleted = await webhooks.purge_deleted(uow, BATCH)
+        return deleted + await webhook_deliveries.purge(uow, DELIVERY_DAYS, BATCH)
 
 
 async def purge_receipts() -> int:

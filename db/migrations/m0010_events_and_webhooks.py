@@ -5,7 +5,6 @@ from typing import Any
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.columns.base import Column, OnDelete, OnUpdate
 from piccolo.columns.column_types import (
-    JSONB,
     UUID,
     Array,
     BigInt,
@@ -88,7 +87,7 @@ OUTBOX: Columns = (
         "user_id": _optional(UUID),
         "kind": TEXT,
         "version": COUNT,
-        "payload": _of(JSONB, "{}"),
+        "payload": TEXT,
         "subject_id": _optional(UUID),
         "request_id": TEXT,
         "traceparent": TEXT,
@@ -128,6 +127,7 @@ ENDPOINT: Columns = (
         "is_enabled": _of(Boolean, True),
         "disabled_reason": _optional(Text),
         "failing_since": _optional(Timestamptz),
+        "deleted_at": _optional(Timestamptz),
         "created_by": _optional(UUID),
         "created_at": NOW,
         "updated_at": NOW,

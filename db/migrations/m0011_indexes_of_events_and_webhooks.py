@@ -10,7 +10,7 @@ DESCRIPTION = "indexes and constraints of events and webhooks"
 STATEMENTS = (
     # The order of events; those that have no place in it yet, and those whose id is to go to Redis.
     "CREATE UNIQUE INDEX outbox_position ON outbox (position)",
-    "CREATE INDEX outbox_unnumbered ON outbox (id) WHERE position IS NULL",
+    "CREATE INDEX outbox_unnumbered ON outbox (created_at, id) WHERE position IS NULL",
     "CREATE INDEX outbox_unsent ON outbox (position) WHERE sent_at IS NULL AND position IS NOT NULL",
     "CREATE INDEX outbox_tenant ON outbox (tenant_id, position)",
     "CREATE INDEX outbox_sent ON outbox (sent_at)",
@@ -25,7 +25,7 @@ STATEMENTS = (
     "CREATE INDEX webhook_endpoints_tenant ON webhook_endpoints (tenant_id, id)",
     "CREATE UNIQUE INDEX webhook_deliveries_once ON webhook_deliveries (endpoint_id, event_id)",
     "CREATE INDEX webhook_deliveries_page ON webhook_deliveries (endpoint_id, id)",
-    "CREATE INDEX webhook_deliveries_failed ON webhook_deliveries (endpoint_id, ended_at) WHERE state = 'failed'",
+    "CREATE INDEX webhook_deliveries_state ON webhook_deliveries (endpoint_id, state, id)",
     "CREATE INDEX webhook_deliveries_ended ON webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL",
     "CREATE UNIQUE INDEX webhook_attempts_number ON webhook_attempts (delivery_id, attempt)",
     """ALTER TABLE webhook_deliveries ADD CONSTRAINT webhook_deliveries_state

@@ -168,10 +168,10 @@ async def replay(uow: UnitOfWork, tenant_id: UUID, failure_id: UUID) -> DeadRow 
 
 
 async def replay_all(uow: UnitOfWork, tenant_id: UUID, consumer: str | None) -> int:
-    """Let all of the tenant's events that were given up, or one consumer's, be tried again; return how many."""
+    """Let the oldest 1,000 of the tenant's events that were given up, or one consumer's, be tried again; return how many."""
     ids = await query.fetch_values(
         """SELECT id FROM event_failures WHERE tenant_id = $1 AND state = 'dead' AND ($2::text IS NULL OR consumer = $2)
-           FOR UPDATE""",
+           ORDER BY id LIMIT 1000 FOR UPDATE""",
         tenant_id,
         consumer,
     )

@@ -1,7 +1,8 @@
 """The order of events and their way to Redis.
 
 Ids alone give no order, for a transaction that began first may commit last. So the leading clock numbers the events whose
-transactions are over: whatever commits later gets a later number, and of what it finds at once the older id goes first.
+transactions are over: whatever commits later gets a later number, and what it finds at once goes by the moment of its
+writing on the database's clock, for those of the processes differ.
 Who changes the same row as another waits for that one's commit, and emits afterwards: so events about a thing keep its order.
 """
 
@@ -31,8 +32,8 @@ async def number(limit: int = 1000) -> int:
         await query.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", NUMBERING_LOCK)
         return await query.execute(
             """WITH last AS (SELECT coalesce(max(position), 0) AS position FROM outbox),
-                    found AS (SELECT id FROM outbox WHERE position IS NULL ORDER BY id LIMIT $1),
-                    placed AS (SELECT id, row_number() OVER (ORDER BY id) AS place FROM found)
+                    found AS (SELECT id, created_at FROM outbox WHERE position IS NULL ORDER BY created_at, id LIMIT $1),
+                    placed AS (SELECT id, row_number() OVER (ORDER BY created_at, id) AS place FROM found)
                UPDATE outbox SET position = last.position + placed.place FROM last, placed WHERE outbox.id = placed.id""",
             limit,
         )

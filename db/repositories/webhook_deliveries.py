@@ -93,7 +93,8 @@ async def message(delivery_id: UUID) -> MessageRow | None:
         MessageRow,
         """SELECT d.id, d.tenant_id, d.endpoint_id, d.state, d.kind, d.body, e.url, e.is_enabled, e.secret, e.previous_secret,
                   e.previous_until
-           FROM webhook_deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id WHERE d.id = $1""",
+           FROM webhook_deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id AND e.deleted_at IS NULL
+           WHERE d.id = $1""",
         delivery_id,
     )
 

@@ -38,8 +38,8 @@ async def page(tenant_id: UUID, after_id: UUID | None, limit: int) -> list[Endpo
     """Return the tenant's endpoints, oldest first."""
     return await query.fetch(
         EndpointRow,
-        f"""SELECT {COLUMNS} FROM webhook_endpoints WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id > $2)
-            ORDER BY id LIMIT $3""",
+        f"""SELECT {COLUMNS} FROM webhook_endpoints
+            WHERE tenant_id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3""",
         tenant_id,
         after_id,
         limit,
@@ -48,8 +48,21 @@ async def page(tenant_id: UUID, after_id: UUID | None, limit: int) -> list[Endpo
 
 async def get(endpoint_id: UUID, tenant_id: UUID, *, lock: bool = False) -> EndpointRow | None:
     """Return an endpoint of the tenant; with `lock` nobody else changes it before the transaction ends."""
-    sql = f"SELECT {COLUMNS} FROM webhook_endpoints WHERE id = $1 AND tenant_id = $2 {'FOR UPDATE' if lock else ''}"
-    return await query.fetch_one(EndpointRow, sql, endpoint_id, tenant_id)
+    return await query.fetch_one(
+        EndpointRow,
+        f"""SELECT {COLUMNS} FROM webhook_endpoints WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL
+            {"FOR NO KEY UPDATE" if lock else ""}""",
+        endpoint_id,
+        tenant_id,
+    )
+
+
+async def count(tenant_id: UUID) -> int:
+    """Return how many endpoints the tenant has."""
+    found: int = await query.fetch_value(
+        "SELECT count(*) FROM webhook_endpoints WHERE tenant_id = $1 AND deleted_at IS NULL", tenant_id
+    )
+    return found
 
 
 async def put(uow: UnitOfWork, row: EndpointRow) -> None:
@@ -66,15 +79,31 @@ async def put(uow: UnitOfWork, row: EndpointRow) -> None:
 
 
 async def delete(uow: UnitOfWork, endpoint_id: UUID) -> None:
-    """Delete an endpoint with its deliveries."""
+    """Hide an endpoint and stop its deliveries; `purge_deleted` takes both away, for they may be many."""
     del uow
     await query.execute(
-        """DELETE FROM webhook_attempts WHERE delivery_id IN (
-               SELECT id FROM webhook_deliveries WHERE endpoint_id = $1)""",
-        endpoint_id,
+        "UPDATE webhook_endpoints SET deleted_at = now(), is_enabled = false WHERE id = $1", endpoint_id
     )
-    await query.execute("DELETE FROM webhook_deliveries WHERE endpoint_id = $1", endpoint_id)
-    await query.execute("DELETE FROM webhook_endpoints WHERE id = $1", endpoint_id)
+
+
+async def purge_deleted(uow: UnitOfWork, limit: int) -> int:
+    """Delete some of the deliveries of deleted endpoints, and endpoints that have none any more; return how many rows.
+
+    An endpoint stays for an hour, so that whoever was about to write a delivery for it has ended.
+    """
+    del uow
+    gone = await query.fetch_values(
+        """SELECT d.id FROM webhook_deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id
+           WHERE e.deleted_at IS NOT NULL LIMIT $1 FOR UPDATE OF d SKIP LOCKED""",
+        limit,
+    )
+    await query.execute("DELETE FROM webhook_attempts WHERE delivery_id = ANY($1)", gone)
+    await query.execute("DELETE FROM webhook_deliveries WHERE id = ANY($1)", gone)
+    endpoints = await query.execute(
+        """DELETE FROM webhook_endpoints e WHERE deleted_at < now() - interval '1 hour'
+             AND NOT EXISTS (SELECT FROM webhook_deliveries WHERE endpoint_id = e.id)"""
+    )
+    return len(gone) + endpoints
 
 
 async def subscribed(tenant_id: UUID, kind: str, since: datetime, *, to_all: bool) -> list[UUID]:
@@ -114,7 +143,7 @@ async def note_failure(
                   updated_at = CASE WHEN off.yes THEN now() ELSE updated_at END
            FROM (SELECT id, $2 OR (failing_since < now() - $3 * interval '1 day') IS TRUE AS yes,
                         CASE WHEN $2 THEN 'gone' ELSE 'failing' END AS reason
-                 FROM webhook_endpoints WHERE id = $1 AND is_enabled FOR UPDATE) off
+                 FROM webhook_endpoints WHERE id = $1 AND is_enabled FOR NO KEY UPDATE) off
            WHERE webhook_endpoints.id = off.id RETURNING disabled_reason""",
         endpoint_id,
         gone,

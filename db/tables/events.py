@@ -1,6 +1,6 @@
 """Domain events on their way from the act to whoever wants to know of it."""
 
-from piccolo.columns import JSONB, BigInt, Integer, Text
+from piccolo.columns import BigInt, Integer, Text
 from piccolo.columns.column_types import UUID as UUIDColumn
 from piccolo.table import Table
 
@@ -10,14 +10,17 @@ from db.tables.identity import Tenant
 
 
 class OutboxEvent(Table, tablename="outbox", db=ENGINE):
-    """One event. The relay gives it its `position` once its transaction is over, and `sent_at` when Redis has its id."""
+    """One event; `payload` is JSON as it came: PostgreSQL's own types write a short number out in thousands of digits.
+
+    The relay gives it its `position` once its transaction is over, and `sent_at` when Redis has its id.
+    """
 
     id = primary_key()
     tenant_id = reference(Tenant, index=False)
     user_id = UUIDColumn(null=True, default=None)
     kind = Text()
     version = Integer()
-    payload = JSONB()
+    payload = Text()
     subject_id = UUIDColumn(null=True, default=None)
     request_id = Text()
     traceparent = Text()

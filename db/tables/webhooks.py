@@ -23,6 +23,7 @@ class WebhookEndpoint(Table, tablename="webhook_endpoints", db=ENGINE):
     is_enabled = Boolean(default=True)
     disabled_reason = Text(null=True, default=None)
     failing_since = moment()
+    deleted_at = moment()
     created_by = UUIDColumn(null=True, default=None)
     created_at = created()
     updated_at = created()

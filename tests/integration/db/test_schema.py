@@ -19,6 +19,7 @@ KEPT_FOR_OTHER_REASONS = {
     "grants",  # 30 days after their end
     "roles",  # nobody's data; grants that ended speak of them
     "tenants",  # no operation deletes one yet
+    "webhook_endpoints",  # an hour later, when nothing can be written for them any more
 }
 """Tables with `deleted_at` and no purge date of their own."""
 PIECES = """

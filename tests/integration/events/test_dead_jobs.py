@@ -40,7 +40,7 @@ async def accept(bus: Bus, name: str) -> JobId:
 
 async def told() -> list[tuple[str, str]]:
     rows = await query.fetch_values(
-        "SELECT payload->>'job_id' || ' ' || (payload->>'error') FROM outbox WHERE kind = 'job.dead'"
+        "SELECT payload::jsonb->>'job_id' || ' ' || (payload::jsonb->>'error') FROM outbox WHERE kind = 'job.dead'"
     )
     return [(row.split()[0], row.split()[1]) for row in rows]
 

@@ -73,7 +73,7 @@ async def test_events_about_one_thing_keep_its_order(bus: Bus) -> None:
             await bus.relay.tick()
 
     await asyncio.gather(clock(), clock(), *(change() for _ in range(at_work)))
-    codes = await query.fetch_values("SELECT payload->>'code' FROM outbox ORDER BY position")
+    codes = await query.fetch_values("SELECT payload::jsonb->>'code' FROM outbox ORDER BY position")
     assert codes == [f"{place:04}" for place in range(at_work)]
     assert len(await bus.entries()) == at_work
 

@@ -15,6 +15,7 @@ from tests.servers import Database
 
 ROOT = Path(__file__).parents[3]
 NAMED = re.compile(r"[a-z_]+\.[a-z_]+")
+JOBS = "tests/integration/jobs"
 RETENTION = "tests/integration/retention"
 WEBHOOKS = "tests/integration/webhooks"
 
@@ -31,6 +32,11 @@ TOLD_ELSEWHERE = {
     "document.ready": "tests/integration/documents/test_ingestion.py",
     "documents.removed": f"{RETENTION}/test_courses.py",
     "person.registration_repeated": "tests/integration/identity/test_registration.py",
+    "job.retried": f"{JOBS}/test_operations.py",
+    "job.discarded": f"{JOBS}/test_operations.py",
+    "job.prioritised": f"{JOBS}/test_operations.py",
+    "jobs.bulk_act": f"{JOBS}/test_operations_bulk.py",
+    "worker.drain_requested": f"{JOBS}/test_workers.py",
     "permission.refused": "tests/integration/identity/test_rights.py",
     "person.purged": f"{RETENTION}/test_people.py",
     "queue.paused": "tests/integration/jobs/test_queues.py",

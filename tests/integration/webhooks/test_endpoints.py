@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from backend.notifications import endpoints, upkeep
 from db import query
 from tests.api import problem
 from tests.integration.webhooks.conftest import HOOKS, World
@@ -35,6 +36,39 @@ async def test_an_endpoint_is_made_seen_changed_and_deleted(world: World) -> Non
     changed_twice = ["webhook.changed"] * 2
     expected = ["webhook.created", *changed_twice, "webhook.secret_rotated", "webhook.deleted"]
     assert await world.acts("webhook.") == expected
+
+
+async def test_what_is_deleted_is_in_no_list_and_goes_with_its_log(world: World) -> None:
+    gone, kept = await world.hook("course.created"), await world.hook("course.created")
+    await world.make_course()
+    await world.spread()
+    await world.client.delete(f"{HOOKS}/{gone['id']}")
+    listed = (await world.client.get(HOOKS)).json()["items"]
+    assert [item["id"] for item in listed] == [kept["id"]]
+    problem(await world.client.get(f"{HOOKS}/{gone['id']}/deliveries"), 404, "webhook-not-found")
+    assert await upkeep.purge_deliveries() == 1
+    assert await query.fetch_value("SELECT count(*) FROM webhook_endpoints") == 2, "somebody may still write to it"
+    await query.execute("UPDATE webhook_endpoints SET deleted_at = deleted_at - interval '61 minutes'")
+    assert await upkeep.purge_deliveries() == 1
+    assert [str(one) for one in await query.fetch_values("SELECT id FROM webhook_endpoints")] == [kept["id"]]
+    assert await query.fetch_value("SELECT count(*) FROM webhook_deliveries") == 1
+
+
+async def test_an_institution_has_so_many_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "MOST", 2)
+    first, _ = [await world.hook() for _ in range(2)]
+    body = {"url": first["url"], "events": ["*"]}
+    problem(await world.client.post(HOOKS, json=body), 409, "too-many-webhooks")
+    await world.client.delete(f"{HOOKS}/{first['id']}")
+    assert (await world.client.post(HOOKS, json=body)).status_code == 201
+
+
+async def test_the_receiver_s_token_is_in_no_entry_of_the_audit_log(world: World) -> None:
+    made = await world.hook()
+    address = made["url"].partition("://")[2].partition("/")[0]
+    body = {"url": f"http://{address}?token=t0psecret", "events": ["*"]}
+    assert (await world.client.post(HOOKS, json=body)).status_code == 201
+    assert "t0psecret" not in str(await query.fetch_values("SELECT metadata::text FROM audit_log"))
 
 
 async def test_secrets_are_stored_sealed_and_each_for_its_row(world: World) -> None:

@@ -116,5 +116,7 @@ async def test_the_environment_s_proxy_is_not_used(monkeypatch: pytest.MonkeyPat
     async with receiving() as proxy, receiving() as receiver:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
         assert (await sent(receiver.url)).status == 204
         assert (proxy.requests, len(receiver.requests)) == ([], 1)

@@ -11,8 +11,7 @@ import msgspec
 import pytest
 
 from backend.kit.ratelimit import RateLimits
-from backend.notifications import inbound
-from backend.notifications.signatures import secret_bytes, signed_headers, verify
+from backend.notifications.signatures import secret_bytes, signed_headers
 from db import query
 from tests import campus
 from tests.api import NO_LIMITS, problem, running
@@ -46,7 +45,9 @@ async def send(
 
 async def events() -> list[tuple[str, Any]]:
     names = await query.fetch_values("SELECT kind FROM outbox WHERE kind LIKE 'inbound.%' ORDER BY id")
-    bodies = await query.fetch_values("SELECT payload->>'body' FROM outbox WHERE kind LIKE 'inbound.%' ORDER BY id")
+    bodies = await query.fetch_values(
+        "SELECT payload::jsonb->>'body' FROM outbox WHERE kind LIKE 'inbound.%' ORDER BY id"
+    )
     return [(name, json.loads(body)) for name, body in zip(names, bodies, strict=True)]
 
 
@@ -85,7 +86,7 @@ async def test_who_asked_for_it_by_name_is_told_of_it(world: World) -> None:
     assert (delivery["kind"], body["data"]["body"]) == ("inbound.moodle", MESSAGE)
 
 
-async def test_wrong_late_and_unknown_are_refused_and_audited(world: World) -> None:
+async def test_wrong_late_and_unknown_are_refused(world: World) -> None:
     made, other = await source(world), await source(world, "other")
     refused = "webhook-signature-refused"
     problem(await send(world, made, secret=other["secret"]), 401, refused)
@@ -101,23 +102,23 @@ async def test_wrong_late_and_unknown_are_refused_and_audited(world: World) -> N
     rows = await query.fetch_values(
         "SELECT metadata->>'source_id' FROM audit_log WHERE action = 'webhook_source.refused' ORDER BY id"
     )
-    assert rows[:-1] == [made["id"]] * 6
-    assert len(rows) == 7
+    assert rows == [made["id"]] * 6
     assert (await send(world, made, age=295)).status_code == 200
 
 
-async def test_an_unknown_source_costs_the_same_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, work = await source(world), []
+async def test_an_unknown_source_leaves_nothing_behind(world: World) -> None:
+    made = await source(world)
+    assert (await send(world, {"id": str(uuid4()), "secret": made["secret"]})).status_code == 404
+    assert await world.acts("webhook_source.refused") == []
+    assert await events() == []
 
-    def counted(*arguments: Any) -> None:
-        work.append(len(arguments[0]))
-        verify(*arguments)
 
-    monkeypatch.setattr(inbound, "verify", counted)
-    await send(world, made, secret="whsec_" + "A" * 40)
-    await send(world, {"id": str(uuid4()), "secret": made["secret"]})
-    assert work == [1, 1]
-    assert await world.acts("webhook_source.refused") == ["webhook_source.refused"] * 2
+async def test_a_short_number_of_many_digits_stays_short(world: World) -> None:
+    made = await source(world)
+    body = b"[" + b",".join([b"1e-16000"] * 5000) + b"]"
+    assert (await send(world, made, body=body)).status_code == 200
+    (stored,) = await query.fetch_values("SELECT payload FROM outbox WHERE kind LIKE 'inbound.%'")
+    assert len(stored) < 2 * len(body)
 
 
 @pytest.mark.parametrize(
