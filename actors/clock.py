@@ -28,6 +28,8 @@ log = get_logger(__name__)
 TICK_SECONDS = 1.0
 STOP_SECONDS = 5.0
 LEADER_KEY = 1
+LEADER_SILENCE_SECONDS = 6.0
+"""A leader that stands still that long, e.g. stopped by a debugger, makes room for the other."""
 POOL_SIZE = 7
 
 
@@ -66,7 +68,9 @@ async def _run(settings: Settings) -> None:
         stack.callback(close_dispatch)
         broker = open_redis(settings.broker_url)
         stack.push_async_callback(broker.aclose)
-        lock = SessionLock(settings.direct_database_url, LEADER_LOCK_CLASS, LEADER_KEY)
+        lock = SessionLock(
+            settings.direct_database_url, LEADER_LOCK_CLASS, LEADER_KEY, silence_seconds=LEADER_SILENCE_SECONDS
+        )
         stack.push_async_callback(lock.release)
         vectors = open_vector_store(settings.qdrant_url, settings.qdrant_api_key)
         stack.push_async_callback(vectors.close)

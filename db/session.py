@@ -21,8 +21,10 @@ ANSWER_SECONDS = 5.0
 class SessionLock:
     """Holds one advisory lock over a connection to `DATABASE_DIRECT_URL` (or `DATABASE_URL` without a pooler)."""
 
-    def __init__(self, url: str, lock_class: int, key: int) -> None:
+    def __init__(self, url: str, lock_class: int, key: int, *, silence_seconds: float = 0) -> None:
+        """With `silence_seconds` the server takes the lock from a process that asks nothing for so long, as one that hangs."""
         self._url = url
+        self._settings = {"idle_session_timeout": str(round(silence_seconds * 1000))} if silence_seconds else {}
         self._lock_class = lock_class
         self._key = key
         self._connection: asyncpg.Connection | None = None
@@ -37,7 +39,9 @@ class SessionLock:
         """
         with self._ended_by_failure(), translated():
             if self._connection is None or self._connection.is_closed():
-                self._connection = await asyncpg.connect(self._url, timeout=ANSWER_SECONDS)
+                self._connection = await asyncpg.connect(
+                    self._url, timeout=ANSWER_SECONDS, server_settings=self._settings
+                )
                 self._connection.add_termination_listener(self._note_end)
                 self.lost.clear()
             function = "pg_advisory_lock" if wait else "pg_try_advisory_lock"

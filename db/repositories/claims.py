@@ -68,6 +68,8 @@ class _Choice(msgspec.Struct, frozen=True, kw_only=True):
     is_noted: bool
 
 
+# Where statistics know a million ended jobs and none that waits, every index of waiting jobs looks equally cheap: the
+# conditions on state and kind are written so that only the right one fits.
 # The locks of a tenant's and a key's places are taken with the row, and the places counted by the next statement, which sees
 # what others committed under them. A queue's lock is shared among claims, and taken alone by whoever pauses it.
 _CANDIDATE = """
@@ -75,12 +77,13 @@ _CANDIDATE = """
         SELECT kind, queue, tenant_id, user_id, subject_id, parent_id, args, attempt, max_attempts, fencing_token, losses,
                concurrency_key, waits_for, priority, (retry_at IS NULL OR retry_at <= now()) AS is_due,
                expires_at <= now() AS expired, request_id, traceparent
-        FROM jobs WHERE id = $1 AND state IN ('queued', 'waiting') AND cancel_requested_at IS NULL FOR UPDATE {skipping})
+        FROM jobs WHERE id = $1 AND state NOT IN ('running', 'succeeded', 'dead', 'cancelled')
+          AND cancel_requested_at IS NULL FOR UPDATE {skipping})
     SELECT kind, queue, tenant_id, user_id, subject_id, parent_id, args, attempt, max_attempts, fencing_token, losses,
            concurrency_key, waits_for, is_due, expired, request_id, traceparent,
            EXISTS (SELECT FROM jobs j
                WHERE j.queue = candidate.queue AND j.state IN ('queued', 'waiting') AND j.pushed_at IS NOT NULL
-                 AND j.priority < candidate.priority AND j.kind = ANY($2) AND j.cancel_requested_at IS NULL
+                 AND j.priority < candidate.priority AND j.kind || '' = ANY($2) AND j.cancel_requested_at IS NULL
                  AND (j.waits_for = 'place' OR (j.waits_for IS NULL AND coalesce(j.retry_at, now()) <= now()))) AS is_overtaken,
            concat(
                pg_advisory_xact_lock_shared(hashtextextended('queue:' || tenant_id || ':' || queue, 0)),

@@ -13,6 +13,7 @@ from actors.crash import VARIABLE
 from backend.documents import service
 from backend.documents.schemas import Accepted
 from db import query
+from db.session import LEADER_LOCK_CLASS, SessionLock
 from ops.runtime.settings import Settings
 from tests.installation import Installation, installed, settings_for
 from tests.processes import Gateway, Running, held_up, process, start
@@ -102,6 +103,19 @@ async def test_a_second_clock_takes_over(installation: Installation, tmp_path: P
     await _until("SELECT EXISTS (SELECT FROM jobs WHERE pushed_at IS NOT NULL)", TAKEOVER_SECONDS)
     print(f"takeover: {time.monotonic() - killed_at:.2f} s")
     assert second.stop() == 0
+
+
+async def test_a_clock_that_stands_still_makes_room_for_the_other(database: Database) -> None:
+    silent = SessionLock(database.url, LEADER_LOCK_CLASS, 1, silence_seconds=0.5)
+    other = SessionLock(database.url, LEADER_LOCK_CLASS, 1, silence_seconds=0.5)
+    assert await silent.acquire(wait=False)
+    assert not await other.acquire(wait=False)
+    async with asyncio.timeout(5):
+        while not await other.acquire(wait=False):
+            await asyncio.sleep(0.1)
+    assert silent.lost.is_set()
+    assert not await silent.is_held()
+    await other.release()
 
 
 async def _start(name: str, settings: Settings, folder: Path, environment: dict[str, str] | None = None) -> Running:
