@@ -13,7 +13,19 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from tests.bench import courses_list, engine, first_event, ingest, search, sockets, up, while_ingesting
+from tests.bench import (
+    courses_list,
+    engine,
+    first_event,
+    ingest,
+    jobs,
+    jobs_history,
+    jobs_recovery,
+    search,
+    sockets,
+    up,
+    while_ingesting,
+)
 from tests.bench.report import Figure, judge, read_goals, show, write
 from tests.bench.site import Site, running_site
 from tests.stack import ROOT
@@ -29,6 +41,7 @@ class Bench(NamedTuple):
     measure: Callable[[Site, Console], list[Figure]]
 
 
+HISTORY = ("jobs_history_p95", "claim/empty_table", "enqueue/empty_table", "enqueue_p50", "enqueue_p99")
 BENCHES = (
     Bench("up", ("up_warm",), up.measure),
     Bench("courses_list", ("courses_list/fastapi", "courses_list/asgi"), courses_list.measure),
@@ -37,6 +50,9 @@ BENCHES = (
     Bench("ingest", ("ingest/embedder",), ingest.measure),
     Bench("while_ingesting", ("search_while_ingesting_p95", "courses_while_ingesting_p99"), while_ingesting.measure),
     Bench("engine", ("engine/concurrent", "engine/generate_1", "engine/generate_8"), engine.measure),
+    Bench("jobs", ("jobs/celery", "jobs/dramatiq"), jobs.measure),
+    Bench("jobs_history", HISTORY, jobs_history.measure),
+    Bench("jobs_recovery", ("recovery_worst",), jobs_recovery.measure),
     Bench("sockets", ("ws_500", "ws_event_delay", "ws_memory", "api_rss"), sockets.measure),
 )
 

@@ -58,7 +58,7 @@ def _kind(name: str, **changes: Any) -> JobKind[Work]:
 
 SHORT = _kind("short", queue="notify", concurrency_per_tenant=8)
 LONG = _kind("long")
-HOG = _kind("hog", priority=10, concurrency_per_tenant=2)
+HOG = _kind("hog", concurrency_per_tenant=2)
 FAN = _kind("fan")
 CHAIN = _kind("chain")
 FLAKY = _kind("flaky")
@@ -67,7 +67,7 @@ CALLED_OFF = _kind("called_off")
 KEYED = _kind("keyed", queue="notify")
 SPAWNING = _kind("spawning")
 DOOMED = _kind("doomed", retry=FEW)
-POISON = _kind("poison", retry=FEW, priority=20)
+POISON = _kind("poison", retry=FEW)
 
 
 async def record(name: str) -> None:
