@@ -83,7 +83,7 @@ async def _ask(site: JobSite) -> None:
                 for number in range(first, first + AT_ONCE):
                     await uow.enqueue(INSERT, Work(str(number)), subject=site.someone)
         with redis.Redis.from_url(site.valkey.url(1)) as client:
-            while client.llen("lyceum:default") < JOBS:  # type: ignore[operator]
+            while client.llen("lyceum:default") < JOBS:
                 await asyncio.sleep(0.05)
 
 
