@@ -1,11 +1,11 @@
-# make run: the whole system on this machine.  make test: the suite.  make chaos: what kills and cuts off processes, minutes long.
+# make run: the whole system on this machine.  make test: the suite.  make chaos: what kills, cuts off or tries everything, for minutes.
 # make ledger: a thousand jobs for each of five seeds, whatever dies, with figures; ARGS="--seeds 1 --jobs 200" for less.
 # Each installs what it needs into .venv first.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-TOGETHER := -m "not bench" -n 2 --dist loadscope --no-loadscope-reorder --durations=20
+TOGETHER := --dist loadscope --no-loadscope-reorder --durations=20
 INPUTS := pyproject.toml requirements/lock.txt requirements/torch.txt requirements/install.sh
 STAMP := $(VENV)/installed-$(shell cat $(INPUTS) | sha256sum | cut -c1-16)
 
@@ -15,7 +15,7 @@ run: $(STAMP)
 
 test: $(STAMP)
 	@tests/system_packages.sh
-	@$(BIN)/pytest --ignore tests/chaos $(TOGETHER) $(ARGS)
+	@$(BIN)/pytest -m "not bench and not long" -n 3 $(TOGETHER) $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check --quiet .
@@ -35,7 +35,7 @@ evals: $(STAMP)
 	@$(BIN)/python -m tests.evals $(ARGS)
 
 chaos: $(STAMP)
-	@$(BIN)/pytest tests/chaos $(TOGETHER) $(ARGS)
+	@$(BIN)/pytest -m long -n 2 $(TOGETHER) $(ARGS)
 
 ledger: $(STAMP)
 	@$(BIN)/python -m tests.chaos.ledger $(ARGS)

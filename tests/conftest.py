@@ -21,13 +21,18 @@ from tests.vectors import RunningVectors, running_vectors
 
 CACHE_DATABASE = 0
 BROKER_DATABASE = 1
+CHAOS = Path(__file__).parent / "chaos"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs_gpu: needs an NVIDIA GPU")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if CHAOS in item.path.parents:
+            item.add_marker("long")
     items.sort(key=weight)
 
 

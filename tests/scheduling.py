@@ -1,4 +1,4 @@
-"""Which of the two workers runs what: files that share an installation stay together, and what takes longest comes first."""
+"""Which worker runs what: files that share an installation stay together, and what takes longest comes first."""
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling

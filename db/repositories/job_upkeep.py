@@ -18,6 +18,8 @@ Unwanted = Literal["expired", "cancelled"]
 
 WORKER_LOST = JobError(type="worker-lost", detail="The worker stopped in the middle of the work.")
 EXPIRED = JobError(type="expired", detail="The job waited longer than its kind allows.")
+LONGEST_WAIT_SECONDS = 30
+"""After a worker's death, for a job that has lost several."""
 
 
 class PushRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,19 +155,23 @@ async def lost_jobs(limit: int = 100, *, locks_tell: bool = True) -> list[StuckJ
 
 
 async def give_back(uow: UnitOfWork, lost: StuckJob) -> EndedJob | None:
-    """Let a lost job be claimed again at once; when its attempts are used up it is dead, and its end is returned.
+    """Let a lost job be claimed again; when its attempts are used up it is dead, and its end is returned.
+
+    The first time it may start at once, later after a wait that grows: where workers keep dying, others get their turn, and
+    one job does not use up its attempts in every death.
 
     A higher fencing token shuts out the old attempt even if its process was only paused. A job that moved on meanwhile
     is left alone.
     """
-    touched = await query.execute(
-        """UPDATE jobs SET state = 'waiting', lease_until = NULL, pushed_at = NULL, retry_at = now(),
-                  fencing_token = fencing_token + 1, losses = losses + 1
-           WHERE id = $1 AND fencing_token = $2 AND state = 'running'""",
+    losses: int | None = await query.fetch_value(
+        """UPDATE jobs SET state = 'waiting', lease_until = NULL, pushed_at = NULL, fencing_token = fencing_token + 1,
+                  retry_at = now() + least(losses * losses, $3) * interval '1 second', losses = losses + 1
+           WHERE id = $1 AND fencing_token = $2 AND state = 'running' RETURNING losses - 1""",
         lost.id,
         lost.fencing_token,
+        LONGEST_WAIT_SECONDS,
     )
-    if not touched:
+    if losses is None:
         return None
     await query.execute(
         "UPDATE job_attempts SET finished_at = now(), outcome = 'lost', error = $3 WHERE job_id = $1 AND attempt = $2",
@@ -176,7 +182,8 @@ async def give_back(uow: UnitOfWork, lost: StuckJob) -> EndedJob | None:
     if lost.attempt >= lost.max_attempts:
         await bury(uow, lost.id, WORKER_LOST)
         return lost.ended(WORKER_LOST)
-    await add_event(uow, lost.id, "waiting", {"error": WORKER_LOST, "retry_in_seconds": 0})
+    wait_seconds = min(losses * losses, LONGEST_WAIT_SECONDS)
+    await add_event(uow, lost.id, "waiting", {"error": WORKER_LOST, "retry_in_seconds": wait_seconds})
     return None
 
 

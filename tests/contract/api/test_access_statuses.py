@@ -34,6 +34,7 @@ def fresh(site: Site) -> Iterator[Fresh]:
     made.close()
 
 
+@pytest.mark.long
 def test_everybody_gets_what_the_table_says(site: Site, fresh: Fresh) -> None:
     lines = [_line(site, fresh, operation) for operation in site.operations() if "/api/v1/" in operation.path]
     served = "\n".join([HEADER, *sorted(lines)]) + "\n"

@@ -15,6 +15,7 @@ AT_THE_DOOR = 2
 REACHED = 0.9
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_every_operation_is_as_described(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     report = Report()

@@ -82,13 +82,16 @@ async def test_a_worker_that_holds_its_lock_is_not_lost(someone: Someone, databa
 async def test_attempts_run_out_also_when_every_worker_dies(someone: Someone) -> None:
     async with unit_of_work() as uow:
         job_id = await uow.enqueue(WORK, Work("poison"), subject=someone)
-    ends = []
+    ends, waits = [], []
     for _ in range(WORK.retry.max_attempts):
         assert await claims.claim(job_id, new_id(), 5)
         (lost,) = await job_upkeep.lost_jobs()
         async with unit_of_work() as uow:
             ended = await job_upkeep.give_back(uow, lost)
             ends.append(ended and ended.error)
+            waits.append(await query.fetch_value("SELECT extract(epoch FROM retry_at - now())::int FROM jobs"))
+        await query.execute("UPDATE jobs SET retry_at = now()")
+    assert waits == [0, 1, 4], "others get their turn between one death and the next"
     assert ends == [None, None, job_upkeep.WORKER_LOST]
     assert await claims.claim(job_id, new_id(), 5) is None
 

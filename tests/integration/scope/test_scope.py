@@ -56,6 +56,7 @@ def without_scope_in_cache_names(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Scope, "digest", lambda _scope: "everybody")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_a_long_walk_shows_nobody_what_is_not_theirs(school: School, capsys: pytest.CaptureFixture[str]) -> None:
     walk = Walk(school, library(topics=8, wordings=3), SEED)
