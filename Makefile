@@ -15,7 +15,7 @@ run: $(STAMP)
 
 test: $(STAMP)
 	@tests/system_packages.sh
-	@$(BIN)/pytest -m "not bench and not long" -n 3 $(TOGETHER) $(ARGS)
+	@$(BIN)/pytest -m "not bench and not long" -n 2 $(TOGETHER) $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check --quiet .
