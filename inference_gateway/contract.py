@@ -17,8 +17,8 @@ from inference_gateway.errors import (
 )
 
 Lane = Literal["query", "passage"]
-Role = Literal["system", "user", "assistant"]
-FinishReason = Literal["stop", "length", "content_filter"]
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 ANY_LANGUAGE = "*"
 
 EMBED_PURPOSE = "embed"
@@ -30,6 +30,7 @@ MAX_TEXT_CHARACTERS = 65_536
 MAX_MESSAGES = 256
 MAX_PROMPT_CHARACTERS = 524_288
 MAX_COMPLETION_TOKENS = 32_768
+MAX_TOOLS = 128
 
 __all__ = [
     "ANY_LANGUAGE",
@@ -41,6 +42,9 @@ __all__ = [
     "ChatRequest",
     "EmbeddingBatch",
     "FinishReason",
+    "Function",
+    "FunctionCall",
+    "FunctionName",
     "GatewayError",
     "GatewayOverloaded",
     "GatewayUnavailable",
@@ -48,19 +52,82 @@ __all__ = [
     "Lane",
     "ModelInfo",
     "ModelLoading",
+    "NamedTool",
     "RequestRefused",
     "Role",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolChoice",
     "UpstreamBroken",
     "UpstreamTimeout",
     "Usage",
 ]
 
 
-class ChatMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One turn of the conversation that a model continues."""
+class Function(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A function that a model may call; `parameters` is the JSON schema of its arguments."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """OpenAI's tool, of which functions are the only kind."""
+
+    type: Literal["function"] = "function"
+    function: Function
+
+
+class FunctionName(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which function."""
+
+    name: str
+
+
+class NamedTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The one tool that must be called."""
+
+    type: Literal["function"] = "function"
+    function: FunctionName
+
+
+ToolChoice = Literal["auto", "none", "required"] | NamedTool
+
+
+class FunctionCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A function and its arguments, JSON as the model wrote it."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A call that a model asked for."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """The next piece of the call with this `index`; `id` and `name` come with its first piece."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+class ChatMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One turn of the conversation that a model continues. A turn of role `tool` answers the call `tool_call_id`."""
 
     role: Role
     content: Annotated[str, msgspec.Meta(max_length=MAX_PROMPT_CHARACTERS)]
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,9 +135,13 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     An empty `model` means the one the gateway is set up with; `temperature` 0 with a `seed` is as repeatable as the
     server behind allows. With a `json_schema` the answer is JSON that fits it, unless it ends for its length.
+    A `prompt` is raw text to continue, in place of messages: exactly one of the two is given.
     """
 
-    messages: tuple[ChatMessage, ...]
+    messages: tuple[ChatMessage, ...] = ()
+    prompt: str | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = "auto"
     max_tokens: int = 512
     temperature: float = 0.0
     top_p: float | None = None
@@ -93,6 +164,7 @@ class ChatDelta(msgspec.Struct, frozen=True, kw_only=True):
     """The next piece of an answer. The last ones carry `finish_reason` and, where the server tells it, `usage`."""
 
     text: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     model: str = ""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from inference_gateway.contract import ChatMessage
 
-_SPEAKERS = {"system": "", "user": "User: ", "assistant": "Assistant: "}
+_SPEAKERS = {"system": "", "user": "User: ", "assistant": "Assistant: ", "tool": "Tool: "}
 
 
 def transcript(messages: Sequence[ChatMessage]) -> str:
