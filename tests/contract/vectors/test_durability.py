@@ -12,6 +12,8 @@ from qdrant_client.http.exceptions import ResponseHandlingException
 
 from tests.vectors import RunningVectors, running_vectors, start_vectors
 
+pytestmark = pytest.mark.long
+
 ROUNDS = 8
 COLLECTION = "durable"
 DIMENSIONS = 4

@@ -154,6 +154,7 @@ async def test_a_stop_from_another_process_ends_the_answer(
     assert frames[-1]["answer"]["verdict"] == "partly"
 
 
+@pytest.mark.long
 async def test_an_answer_whose_process_was_killed_is_interrupted(
     campus_replicas: Replicas, other: Replica, fake_model: FakeServer
 ) -> None:

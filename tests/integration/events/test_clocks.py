@@ -19,6 +19,8 @@ from tests.integration.events.conftest import Bus
 from tests.processes import Running, start
 from tests.servers import Database
 
+pytestmark = pytest.mark.long
+
 HANDLED_SECONDS = 60
 EVENTS = 60
 

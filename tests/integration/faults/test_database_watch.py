@@ -16,6 +16,8 @@ from tests import campus
 from tests.integration.faults.link import FAULTS, Fault, Link, linked
 from tests.servers import Database
 
+pytestmark = pytest.mark.long
+
 FAILED_WITHIN_SECONDS = 5.0
 BACK_WITHIN_SECONDS = 10.0
 LOCK_CLASS = 7

@@ -28,6 +28,8 @@ from tests.api import Api, problem
 from tests.processes import until
 from tests.servers import Database
 
+pytestmark = pytest.mark.long
+
 FACULTY = {"name": "Faculty of Arts", "code": "ART"}
 ROUTE = "/api/v1/faculties"
 

@@ -17,6 +17,8 @@ from tests import campus
 from tests.api import problem
 from tests.servers import Database, running_valkey
 
+pytestmark = pytest.mark.long
+
 ROUNDS = 25
 
 

@@ -20,6 +20,8 @@ from tests.processes import Gateway, Running, held_up, process, start
 from tests.servers import Database
 from tests.vectors import RunningVectors
 
+pytestmark = pytest.mark.long
+
 RECOVERY_SECONDS = 3.0
 TAKEOVER_SECONDS = 10.0
 

@@ -22,6 +22,8 @@ from ops.local.ports import free_port
 from ops.local.processes import Identity, identify, is_alive
 from ops.local.records import Process, Running, read_running, write_running
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("servers_only.py")
 START_SECONDS = 30.0

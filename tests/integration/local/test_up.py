@@ -150,6 +150,7 @@ def test_production_without_keys_is_refused(tmp_path: Path) -> None:
     assert any("LYCEUM_SIGNING_KEY" in line for line in stack.lines)
 
 
+@pytest.mark.long
 def test_kill_9_of_the_supervisor_a_crash_and_down(tmp_path: Path) -> None:
     without_demo = {"LYCEUM_ENV": "staging"}
     first = start_stack(tmp_path / "data", changes=without_demo)

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from backend.academics import enrolments, places, service
 from backend.chat import history
 from backend.identity import people
@@ -11,6 +13,8 @@ from db.repositories import audit
 from tests import campus
 from tests.integration.retention.conftest import World, converse, overdue, session_of
 from tests.processes import process
+
+pytestmark = pytest.mark.long
 
 LEFT = """SELECT (SELECT count(*) FROM users WHERE deleted_at IS NOT NULL)
              + (SELECT count(*) FROM courses WHERE deleted_at IS NOT NULL)

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from backend.notifications import endpoints
 from backend.notifications.schemas import NewWebhook
 from backend.notifications.sealing import Secrets
@@ -14,6 +16,8 @@ from tests import campus
 from tests.integration.webhooks.receiver import Received, Receiver, receiving, silence, status
 from tests.processes import Running, process, start
 from tests.servers import Database
+
+pytestmark = pytest.mark.long
 
 NOBODY = "http://127.0.0.1:9"
 PATIENCE_SECONDS = 90
