@@ -135,7 +135,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     An empty `model` means the one the gateway is set up with; `temperature` 0 with a `seed` is as repeatable as the
     server behind allows. With a `json_schema` the answer is JSON that fits it, unless it ends for its length.
-    A `prompt` is raw text to continue, in place of messages: exactly one of the two is given.
+    A `prompt` is raw text to continue, in place of messages: exactly one of the two is given. `adapter` is
+    `namespace@sha256`, or empty for the base model.
     """
 
     messages: tuple[ChatMessage, ...] = ()
@@ -149,6 +150,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     model: str = ""
     json_schema: dict[str, Any] | None = None
+    adapter: str = ""
     tenant_id: UUID | None = None
     user_id: UUID | None = None
 
@@ -161,13 +163,17 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatDelta(msgspec.Struct, frozen=True, kw_only=True):
-    """The next piece of an answer. The last ones carry `finish_reason` and, where the server tells it, `usage`."""
+    """The next piece of an answer. The last ones carry `finish_reason` and, where the server tells it, `usage`.
+
+    `degraded`: a lesser model than the one asked for gives the answer, or the base model without the adapter.
+    """
 
     text: str = ""
     tool_calls: tuple[ToolCallDelta, ...] = ()
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     model: str = ""
+    degraded: bool = False
 
 
 class EmbeddingBatch(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,6 +54,13 @@ class ModelUnknown(RequestRefused):
     status = 404
 
 
+class AdapterUnknown(RequestRefused):
+    """No adapter of that name is there for you."""
+
+    code = "adapter_not_found"
+    status = 404
+
+
 class GatewayUnavailable(GatewayError):
     """The gateway cannot be reached or cannot work now."""
 
@@ -78,6 +85,12 @@ class GatewayOverloaded(GatewayError):
 
     code = "overloaded"
     status = 429
+
+
+class QuotaExhausted(GatewayOverloaded):
+    """The quota of the tenant, the person or the course is used up."""
+
+    code = "quota_exhausted"
 
 
 class UpstreamOverloaded(GatewayOverloaded):
@@ -114,10 +127,12 @@ _CLASSES: tuple[type[GatewayError], ...] = (
     UnsupportedMediaType,
     TokenRefused,
     ModelUnknown,
+    AdapterUnknown,
     GatewayUnavailable,
     ModelLoading,
     EmbedderFailed,
     GatewayOverloaded,
+    QuotaExhausted,
     UpstreamOverloaded,
     GenerationUnavailable,
     UpstreamBroken,

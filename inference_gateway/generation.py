@@ -2,15 +2,48 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from types import TracebackType
+from typing import Literal
 
 import msgspec
 
-from inference_gateway.contract import ChatDelta, ChatRequest
-from inference_gateway.errors import GatewayOverloaded, GenerationUnavailable, ModelUnknown, UpstreamBroken
+from inference_gateway.caller import Caller
+from inference_gateway.contract import GENERATE_PURPOSE, ChatDelta, ChatRequest
+from inference_gateway.errors import GenerationUnavailable, ModelUnknown, UpstreamBroken
+from inference_gateway.ports import Remaining
+from inference_gateway.unset import MAX_GENERATIONS, Permits
 from inference_gateway.upstreams.deadlines import Deadlines, with_deadlines
 from inference_gateway.upstreams.protocol import Loading, Upstream
 
-MAX_GENERATIONS = 64
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller is told beside the text."""
+
+    model: str
+    upstream: str
+    degraded: bool = False
+    adapter: str = ""
+    cache: Literal["hit", "miss", "bypass"] = "bypass"
+    remaining: Remaining = Remaining()
+
+
+class Answer:
+    """One answer: `deltas` flow once they are asked for; `facts` are known when the first has come.
+
+    Closing the answer, or `deltas`, cancels the upstream.
+    """
+
+    def __init__(self) -> None:
+        self.facts = Facts(model="", upstream="")
+        self.deltas: AsyncGenerator[ChatDelta, None]
+
+    async def __aenter__(self) -> "Answer":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.deltas.aclose()
 
 
 class Generation:
@@ -21,39 +54,46 @@ class Generation:
     ) -> None:
         self._upstream = upstream
         self._deadlines = deadlines or Deadlines()
-        self._permits = permits
+        self._admission = Permits(permits)
 
     @property
     def model(self) -> str | None:
         """Name of the model, or None where no upstream is set up."""
         return self._upstream.model if self._upstream else None
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
-        """Yield the answer; closing the iterator cancels the upstream.
+    def open(self, request: ChatRequest, caller: Caller) -> Answer:
+        """Return the answer; nothing happens until its first delta is awaited, which raises what can go wrong before.
 
-        Raises:
+        Raises (from `deltas`):
             GenerationUnavailable: there is no upstream, or it cannot be reached.
-            GatewayOverloaded: all permits are taken, or the upstream says so.
+            ModelUnknown, AdapterUnknown: not served here, or not to this caller.
+            GatewayOverloaded: all permits are taken, a quota is used up, or the upstream says so.
             UpstreamBroken: it broke off or fell silent.
         """
-        if self._upstream is None:
+        answer = Answer()
+        answer.deltas = self._flow(request, caller, answer)
+        return answer
+
+    def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
+        """Yield the answer to nobody in particular."""
+        return self.open(request, Caller(tenant_id=None, user_id=None, purpose=GENERATE_PURPOSE)).deltas
+
+    async def _flow(self, request: ChatRequest, caller: Caller, answer: Answer) -> AsyncGenerator[ChatDelta, None]:
+        upstream = self._upstream
+        if upstream is None:
             raise GenerationUnavailable("No generation model is set up.")
-        if request.model not in ("", self._upstream.model):
-            raise ModelUnknown(f"The generation model served here is {self._upstream.model}.", pointer="/model")
-        if self._permits == 0:
-            raise GatewayOverloaded("All generation permits are taken.", retry_after_seconds=2)
-        self._permits -= 1
-        try:
-            resolved = msgspec.structs.replace(request, model=self._upstream.model)
-            async with aclosing(with_deadlines(self._upstream.stream(resolved), self._deadlines)) as deltas:
+        if request.model not in ("", upstream.model):
+            raise ModelUnknown(f"The generation model served here is {upstream.model}.", pointer="/model")
+        async with self._admission.admit(caller, request.max_tokens) as grant:
+            answer.facts = Facts(model=upstream.model, upstream=upstream.model, remaining=grant.remaining)
+            resolved = msgspec.structs.replace(request, model=upstream.model)
+            async with aclosing(with_deadlines(upstream.stream(resolved), self._deadlines)) as deltas:
                 finished = False
                 async for delta in deltas:
                     finished = finished or delta.finish_reason is not None
                     yield delta
             if not finished:
                 raise UpstreamBroken("The generation server ended without saying why.")
-        finally:
-            self._permits += 1
 
     @property
     def loads(self) -> bool:

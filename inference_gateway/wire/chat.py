@@ -9,6 +9,7 @@ from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
+from inference_gateway.caller import Caller
 from inference_gateway.contract import (
     GENERATE_PURPOSE,
     MAX_COMPLETION_TOKENS,
@@ -100,16 +101,17 @@ async def create_chat_completion(
 ) -> Response[bytes] | Stream:
     """Continue a conversation; an error before the first piece has its own status, a later one is an event."""
     wanted = await read_body(request, _decoder)
-    deltas = generation.stream(_chat_request(wanted, request.state.claims))
+    claims: ServiceClaims = request.state.claims
+    answer = generation.open(_chat_request(wanted, claims), Caller.of(claims))
     if wanted.stream:
-        first = await while_connected(request, anext(deltas))
+        first = await while_connected(request, anext(answer.deltas))
         include_usage = wanted.stream_options is not None and wanted.stream_options.include_usage
         return Stream(
-            _events(first, deltas, include_usage),
+            _events(first, answer.deltas, include_usage),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
-    body = await while_connected(request, _whole(deltas))
+    body = await while_connected(request, _whole(answer.deltas))
     return Response(content=msgspec.json.encode(body), media_type="application/json")
 
 

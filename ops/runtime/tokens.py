@@ -49,6 +49,7 @@ class ServiceClaims(msgspec.Struct, frozen=True, kw_only=True):
     user_id: UUID | None
     purpose: str
     adapter_hash: str = ""
+    course_id: UUID | None = None
 
 
 class _AccessPayload(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +72,7 @@ class _ServicePayload(msgspec.Struct, frozen=True, kw_only=True):
     tid: UUID | None
     uid: UUID | None
     ada: str
+    cid: UUID | None = None
 
 
 P = TypeVar("P", _AccessPayload, _ServicePayload)
@@ -154,6 +156,7 @@ class ServiceTokens:
             "tid": str(claims.tenant_id) if claims.tenant_id else None,
             "uid": str(claims.user_id) if claims.user_id else None,
             "ada": claims.adapter_hash,
+            "cid": str(claims.course_id) if claims.course_id else None,
         }
         return jwt.encode(payload, self._key, algorithm="HS256", headers={"typ": SERVICE_TYPE})
 
@@ -168,7 +171,13 @@ class ServiceTokens:
         payload = _payload(token, self._key, "HS256", SERVICE_ISSUER, _ServicePayload, leeway=CLOCK_SKEW_SECONDS)
         if not hmac.compare_digest(payload.sub.encode(), purpose.encode()):
             raise TokenInvalid("made for another purpose")
-        return ServiceClaims(tenant_id=payload.tid, user_id=payload.uid, purpose=payload.sub, adapter_hash=payload.ada)
+        return ServiceClaims(
+            tenant_id=payload.tid,
+            user_id=payload.uid,
+            purpose=payload.sub,
+            adapter_hash=payload.ada,
+            course_id=payload.cid,
+        )
 
 
 def _header(token: str, expected_type: str) -> dict[str, object]:

@@ -1,0 +1,76 @@
+"""What stands behind the ports of a gateway without database and Redis: permits alone, and nothing kept."""
+
+# ruff: noqa: ARG002 - each takes what its port gives
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from inference_gateway.caller import Caller
+from inference_gateway.contract import ChatRequest, Usage
+from inference_gateway.errors import AdapterUnknown, GatewayOverloaded
+from inference_gateway.ports import AuthorisedAdapter, CachedAnswer, GenerationRecord, Grant, Remaining
+
+RETRY_AFTER_SECONDS = 2
+MAX_GENERATIONS = 64
+
+
+class _FreeGrant:
+    """A permit without a quota."""
+
+    remaining = Remaining()
+
+    def spend(self, completion_tokens: int) -> None:
+        """Count nothing."""
+
+    async def settle(self, usage: Usage | None) -> None:
+        """Give nothing back."""
+
+
+class Permits:
+    """Admission without quotas: so many at a time, and nobody waits."""
+
+    def __init__(self, permits: int = MAX_GENERATIONS) -> None:
+        self._free = permits
+
+    @asynccontextmanager
+    async def admit(self, caller: Caller, tokens: int) -> AsyncIterator[Grant]:
+        """Hold one of the permits; raises `GatewayOverloaded` when all are taken."""
+        if self._free == 0:
+            raise GatewayOverloaded("All generation permits are taken.", retry_after_seconds=RETRY_AFTER_SECONDS)
+        self._free -= 1
+        try:
+            yield _FreeGrant()
+        finally:
+            self._free += 1
+
+
+class NoAdapters:
+    """No registry: every adapter is unknown."""
+
+    async def authorise(self, adapter_id: str, caller: Caller) -> AuthorisedAdapter:
+        """Raise `AdapterUnknown`."""
+        raise AdapterUnknown(pointer="/adapter_id")
+
+
+class NoCache:
+    """Keeps nothing."""
+
+    def key(
+        self, request: ChatRequest, caller: Caller, model_hash: str, adapter: AuthorisedAdapter | None
+    ) -> str | None:
+        """Return None."""
+        return None
+
+    async def get(self, key: str) -> CachedAnswer | None:
+        """Return None."""
+        return None
+
+    async def put(self, key: str, answer: CachedAnswer, tags: tuple[str, ...]) -> None:
+        """Keep nothing."""
+
+
+class NoMeter:
+    """Keeps no record."""
+
+    def record(self, entry: GenerationRecord) -> None:
+        """Forget the entry."""
