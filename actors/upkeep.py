@@ -22,8 +22,8 @@ from backend.identity.upkeep import purge_grants, purge_people
 from backend.jobs.history import purge_firings, purge_jobs
 from backend.notifications import upkeep as notifications
 from db.errors import DatabaseUnavailable
-from db.repositories import audit, idempotency
-from db.unit_of_work import unit_of_work
+from db.repositories import audit, idempotency, inference
+from db.unit_of_work import UnitOfWork, unit_of_work
 from ops.runtime.logging import get_logger
 from ops.runtime.objects import ObjectStore
 from rag.store import VectorStore
@@ -66,6 +66,8 @@ def upkeep_lanes(objects: ObjectStore, vectors: VectorStore) -> Sequence[Sequenc
         "firings_purged": purge_firings,
         "queue_samples_rolled_up": sampler.roll_up,
         "queue_samples_purged": sampler.purge,
+        "inference_logs_purged": partial(_in_transaction, inference.purge_logs),
+        "inference_texts_purged": partial(_in_transaction, inference.purge_texts),
         "grants_purged": purge_grants,
         "webhook_deliveries_purged": notifications.purge_deliveries,
         "webhook_receipts_purged": notifications.purge_receipts,
@@ -80,7 +82,7 @@ def upkeep_lanes(objects: ObjectStore, vectors: VectorStore) -> Sequence[Sequenc
         "semesters_purged": academics.purge_semesters,
         "faculties_purged": academics.purge_faculties,
     }
-    sealing = [Task("audit_sealed", SEAL_SECONDS, _seal)]
+    sealing = [Task("audit_sealed", SEAL_SECONDS, partial(_in_transaction, audit.seal_batch))]
     sampling = [Task("queues_sampled", sampler.LOOK_SECONDS, Sampler().sample)]
     return sealing, sampling, [Task(name, PURGE_SECONDS, batch) for name, batch in purges.items()]
 
@@ -109,6 +111,6 @@ async def _do(task: Task) -> None:
         log.info(task.name, count=count)
 
 
-async def _seal() -> int:
+async def _in_transaction(work: Callable[[UnitOfWork], Awaitable[int]]) -> int:
     async with unit_of_work() as uow:
-        return await audit.seal_batch(uow)
+        return await work(uow)

@@ -40,6 +40,8 @@ async def purge_person(uow: UnitOfWork, user_id: UUID) -> bool:
         "DELETE FROM idempotency_keys WHERE user_id = $1",
         "DELETE FROM enrolments WHERE user_id = $1",
         "DELETE FROM grants WHERE user_id = $1",
+        "DELETE FROM quotas WHERE level = 'person' AND subject_id = $1",
+        "UPDATE inference_logs SET user_id = NULL, request_id = '', text_sealed = NULL WHERE user_id = $1",
         "DELETE FROM users WHERE id = $1",
     ):
         await query.execute(statement, user_id)
@@ -78,6 +80,7 @@ async def purge_course(uow: UnitOfWork, course_id: UUID) -> bool:
         return False
     await query.execute("DELETE FROM enrolments WHERE course_id = $1", course_id)
     await query.execute("DELETE FROM grants WHERE course_id = $1", course_id)
+    await query.execute("DELETE FROM quotas WHERE level = 'course' AND subject_id = $1", course_id)
     await query.execute(
         "UPDATE courses SET code = '', title = '', purge_after = NULL, updated_at = now() WHERE id = $1", course_id
     )

@@ -1,0 +1,105 @@
+"""What was used of the gateway, for charts. A tenant's, or with None the whole installation's."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+
+from db import query
+
+Dimension = Literal["model", "upstream", "purpose", "tenant", "course", "person"]
+
+_COLUMN: Final[dict[Dimension, str]] = {
+    "model": "model",
+    "upstream": "upstream",
+    "purpose": "purpose",
+    "tenant": "tenant_id::text",
+    "course": "course_id::text",
+    "person": "user_id::text",
+}
+_NAME: Final[dict[Dimension, str]] = {
+    "tenant": "SELECT name FROM tenants WHERE id::text = used.key",
+    "course": "SELECT title FROM courses WHERE id::text = used.key",
+    "person": "SELECT display_name FROM users WHERE id::text = used.key",
+}
+_SUMS: Final = """
+    count(*)::int AS requests,
+    (count(*) FILTER (WHERE error_code <> ''))::int AS failed,
+    (count(*) FILTER (WHERE degraded))::int AS degraded,
+    (count(*) FILTER (WHERE cache_hit))::int AS cache_hits,
+    coalesce(sum(prompt_tokens) FILTER (WHERE NOT cache_hit), 0)::bigint AS prompt_tokens,
+    coalesce(sum(completion_tokens) FILTER (WHERE NOT cache_hit), 0)::bigint AS completion_tokens,
+    coalesce(sum(cost) FILTER (WHERE NOT cache_hit), 0) AS cost,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY first_token_seconds) AS first_token_p50_seconds,
+    percentile_cont(0.99) WITHIN GROUP (ORDER BY first_token_seconds) AS first_token_p99_seconds,
+    (sum(completion_tokens) FILTER (WHERE total_seconds > coalesce(first_token_seconds, 0) AND NOT cache_hit)
+     / nullif(sum(total_seconds - coalesce(first_token_seconds, 0)) FILTER (WHERE NOT cache_hit), 0)
+    )::float8 AS tokens_per_second"""
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests and tokens; a cache hit is a request but costs no tokens. Seconds and rates are null without requests."""
+
+    requests: int
+    failed: int
+    degraded: int
+    cache_hits: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: Decimal
+    first_token_p50_seconds: float | None
+    first_token_p99_seconds: float | None
+    tokens_per_second: float | None
+
+
+class DayRow(Usage, frozen=True, kw_only=True):
+    """What was used on one day (UTC)."""
+
+    day: date
+
+
+class ShareRow(Usage, frozen=True, kw_only=True):
+    """What one model, tenant, course or person used. `key` is a name or an id, null for requests without one."""
+
+    key: str | None
+    name: str | None
+
+
+async def usage_by_day(tenant_id: UUID | None, days: int) -> list[DayRow]:
+    """Return the last `days` days, today included, the oldest first; a day without requests has zeros."""
+    return await query.fetch(
+        DayRow,
+        f"""WITH grid AS (SELECT generate_series((now() AT TIME ZONE 'UTC')::date - ($2::int - 1),
+                                                 (now() AT TIME ZONE 'UTC')::date, interval '1 day')::date AS day),
+                 used AS (SELECT (finished_at AT TIME ZONE 'UTC')::date AS day, {_SUMS} FROM inference_logs
+                          WHERE ($1::uuid IS NULL OR tenant_id = $1)
+                            AND finished_at >= (SELECT min(day) FROM grid)::timestamp AT TIME ZONE 'UTC' GROUP BY 1)
+            SELECT grid.day, coalesce(requests, 0) AS requests, coalesce(failed, 0) AS failed,
+                   coalesce(degraded, 0) AS degraded, coalesce(cache_hits, 0) AS cache_hits,
+                   coalesce(prompt_tokens, 0) AS prompt_tokens, coalesce(completion_tokens, 0) AS completion_tokens,
+                   coalesce(cost, 0) AS cost, first_token_p50_seconds, first_token_p99_seconds, tokens_per_second
+            FROM grid LEFT JOIN used USING (day) ORDER BY grid.day""",
+        tenant_id,
+        days,
+    )
+
+
+async def usage_by(dimension: Dimension, tenant_id: UUID | None, days: int, limit: int = 20) -> list[ShareRow]:
+    """Return who or what used most tokens in the last `days` times 24 hours, the most first."""
+    return await query.fetch(
+        ShareRow,
+        f"""SELECT *, ({_NAME.get(dimension, "SELECT used.key")}) AS name FROM (
+                SELECT {_COLUMN[dimension]} AS key, {_SUMS} FROM inference_logs
+                WHERE ($1::uuid IS NULL OR tenant_id = $1) AND finished_at >= now() - $2 * interval '1 day' GROUP BY 1
+            ) AS used ORDER BY prompt_tokens + completion_tokens DESC, requests DESC, key LIMIT $3""",
+        tenant_id,
+        float(days),
+        limit,
+    )
+
+
+async def usage_by_model(tenant_id: UUID | None, days: int, limit: int = 20) -> list[ShareRow]:
+    """Return which models were used most."""
+    return await usage_by("model", tenant_id, days, limit)

@@ -1,0 +1,146 @@
+"""What tenants, courses and people may use of the gateway, what of it the records say is used, and what a tenant allows."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from db import query
+from db.unit_of_work import UnitOfWork
+from ops.runtime.ids import new_id
+
+Level = Literal["tenant", "course", "person"]
+
+
+class QuotaRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A bucket's size and how long it takes to refill. Without `subject_id` it is each course's, or each person's."""
+
+    level: Level
+    subject_id: UUID | None
+    tokens: int | None
+    requests: int | None
+    period_seconds: int
+
+
+class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tenant allows; one without a row has weight 1 and allows nothing. `consented_at`: texts may be kept since."""
+
+    tenant_id: UUID
+    weight: float = 1.0
+    consented_at: datetime | None = None
+    text_may_leave: bool = False
+
+
+class BacklogRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a bucket is used up, by the records."""
+
+    tokens: float
+    requests: float
+
+
+async def quotas_of(tenant_id: UUID) -> list[QuotaRow]:
+    """Return all quotas of a tenant: its own, the defaults, those of single courses and people."""
+    return await query.fetch(
+        QuotaRow,
+        """SELECT level, subject_id, tokens, requests, period_seconds FROM quotas WHERE tenant_id = $1
+           ORDER BY level DESC, subject_id NULLS FIRST""",
+        tenant_id,
+    )
+
+
+async def quotas_for(tenant_id: UUID, course_id: UUID | None, user_id: UUID | None) -> list[QuotaRow]:
+    """Return the quotas a request counts for, one at each level at most: its own before the default."""
+    return await query.fetch(
+        QuotaRow,
+        """SELECT DISTINCT ON (level) level, CASE level WHEN 'course' THEN $2::uuid WHEN 'person' THEN $3::uuid END AS subject_id,
+                  tokens, requests, period_seconds
+           FROM quotas WHERE tenant_id = $1
+             AND (level = 'tenant' OR (level = 'course' AND $2::uuid IS NOT NULL AND coalesce(subject_id, $2) = $2)
+                  OR (level = 'person' AND $3::uuid IS NOT NULL AND coalesce(subject_id, $3) = $3))
+           ORDER BY level, quotas.subject_id NULLS LAST""",
+        tenant_id,
+        course_id,
+        user_id,
+    )
+
+
+async def put_quota(uow: UnitOfWork, tenant_id: UUID, quota: QuotaRow, updated_by: UUID | None) -> None:
+    """Set a quota, in place of the one of the same level and subject; raises `CheckViolation`."""
+    del uow
+    await query.execute(
+        """INSERT INTO quotas (id, tenant_id, level, subject_id, tokens, requests, period_seconds, updated_by, updated_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
+           ON CONFLICT (tenant_id, level, subject_id) DO UPDATE
+           SET tokens = $5, requests = $6, period_seconds = $7, updated_by = $8, updated_at = now()""",
+        new_id(),
+        tenant_id,
+        *msgspec.structs.astuple(quota),
+        updated_by,
+    )
+
+
+async def delete_quota(uow: UnitOfWork, tenant_id: UUID, level: Level, subject_id: UUID | None) -> bool:
+    """Delete a quota; False when there was none."""
+    del uow
+    return bool(
+        await query.execute(
+            "DELETE FROM quotas WHERE tenant_id = $1 AND level = $2 AND subject_id IS NOT DISTINCT FROM $3",
+            tenant_id,
+            level,
+            subject_id,
+        )
+    )
+
+
+async def backlog(tenant_id: UUID, quota: QuotaRow) -> BacklogRow:
+    """Return how full the records say a bucket is that leaks its size in a period (D. Lindley, 1952).
+
+    Two periods are read, and the bucket is taken as full before them: too little is never said, and no more than is true
+    unless more than half of what flows through was used in them.
+    """
+    whose = {"tenant": "$5::uuid IS NULL", "course": "course_id = $5", "person": "user_id = $5"}[quota.level]
+    row = await query.fetch_one(
+        BacklogRow,
+        f"""WITH used AS (
+                SELECT finished_at, prompt_tokens + completion_tokens AS tokens FROM inference_logs
+                WHERE tenant_id = $1 AND {whose} AND NOT cache_hit AND queue_seconds IS NOT NULL
+                  AND finished_at > now() - 2 * $2 * interval '1 second'),
+            tail AS (
+                SELECT extract(epoch FROM now() - finished_at)::float8 / $2 AS periods,
+                       sum(tokens) OVER later AS tokens, count(*) OVER later AS requests
+                FROM used WINDOW later AS (ORDER BY finished_at DESC))
+            SELECT greatest(0, max(tokens - $3 * periods), max(tokens) - $3)::float8 AS tokens,
+                   greatest(0, max(requests - $4 * periods), max(requests) - $4)::float8 AS requests FROM tail""",
+        tenant_id,
+        float(quota.period_seconds),
+        float(quota.tokens or 0),
+        float(quota.requests or 0),
+        quota.subject_id,
+    )
+    assert row is not None
+    return row
+
+
+async def policies() -> Sequence[PolicyRow]:
+    """Return what the tenants allow that have said so."""
+    return await query.fetch(
+        PolicyRow, "SELECT tenant_id, weight, consented_at, text_may_leave FROM inference_policies"
+    )
+
+
+async def put_policy(uow: UnitOfWork, policy: PolicyRow, updated_by: UUID | None) -> None:
+    """Set what a tenant allows; a consent that stands keeps its date."""
+    del uow
+    await query.execute(
+        """INSERT INTO inference_policies (id, tenant_id, weight, consented_at, text_may_leave, updated_by, updated_at)
+           VALUES ($1, $2, $3, $4, $5, $6, now())
+           ON CONFLICT (tenant_id) DO UPDATE
+           SET weight = $3, text_may_leave = $5, updated_by = $6, updated_at = now(),
+               consented_at = CASE WHEN $4::timestamptz IS NULL THEN NULL
+                                   ELSE coalesce(inference_policies.consented_at, $4) END""",
+        new_id(),
+        *msgspec.structs.astuple(policy),
+        updated_by,
+    )
