@@ -19,6 +19,8 @@ from ops.runtime.tokens import ServiceTokens
 from tests.models import save_parrot
 from tests.processes import ROOT, Running, process
 
+pytestmark = pytest.mark.long
+
 ANSWER = "Support vector machines maximise the margin [1]."
 QUESTION = "A question that nobody else may read?"
 

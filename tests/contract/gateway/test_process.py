@@ -21,6 +21,8 @@ from ops.local.ports import free_port
 from ops.runtime.context import bind_request
 from ops.runtime.tokens import ServiceTokens
 
+pytestmark = pytest.mark.long
+
 PROGRAM = (
     "from inference_gateway.app import serve; from ops.runtime.settings import load_settings; serve(load_settings())"
 )
