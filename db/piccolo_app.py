@@ -19,6 +19,7 @@ APP_CONFIG = AppConfig(
                 "queue_samples",
                 "events",
                 "webhooks",
+                "adapters",
                 "inference",
                 "audit",
             )

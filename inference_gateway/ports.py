@@ -45,12 +45,18 @@ class Admission(Protocol):
 
 
 class AuthorisedAdapter(msgspec.Struct, frozen=True, kw_only=True):
-    """An adapter whose owner made the request. `id` is `namespace@sha256`."""
+    """An adapter whose owner made the request. `id` is `namespace@sha256`.
+
+    Only a gate makes one that counts: it is worth nothing to the engine without the gate's `proof`.
+    """
 
     id: str
     sha256: str
     owner_id: UUID
     base_revision: str
+    tenant_id: UUID | None = None
+    user_id: UUID | None = None
+    proof: bytes = b""
 
 
 class AdapterGate(Protocol):
@@ -112,3 +118,12 @@ class Meter(Protocol):
 
     def record(self, entry: GenerationRecord) -> None:
         """Take an entry; never blocks, and loses none on a clean stop."""
+
+
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """All that stands behind the pipe."""
+
+    admission: Admission
+    adapters: AdapterGate
+    cache: ResponseCache
+    meter: Meter
