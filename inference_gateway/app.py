@@ -1,6 +1,8 @@
 """The gateway's process: puts the parts together and serves them."""
 
+import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,7 +14,7 @@ from litestar.di import Provide
 
 from inference_gateway.engines.slot import EmbedderSlot
 from inference_gateway.generation import Generation
-from inference_gateway.upstreams.choose import upstream_from
+from inference_gateway.routing.build import router_from
 from inference_gateway.wire.answers import answer_error
 from inference_gateway.wire.auth import token_guard
 from inference_gateway.wire.chat import create_chat_completion
@@ -39,6 +41,8 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than the client keeps an idle connection, so that the server is never the first to close."""
 
 SHUTDOWN_SECONDS = 10
+LAST_WORDS_SECONDS = 2
+"""Before the end of the grace, what still flows is ended with an error of its own, and has so long to be sent."""
 
 
 def create_app(tokens: ServiceTokens, slot: EmbedderSlot, generation: Generation) -> Outermost:
@@ -75,6 +79,23 @@ def create_app(tokens: ServiceTokens, slot: EmbedderSlot, generation: Generation
     )
 
 
+class Server(uvicorn.Server):
+    """Lets answers flow on when the process is told to stop, and tells their readers when there is no time left."""
+
+    def __init__(self, config: uvicorn.Config, generation: Generation) -> None:
+        super().__init__(config)
+        self._generation = generation
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop within `timeout_graceful_shutdown` seconds."""
+        grace = self.config.timeout_graceful_shutdown or 0
+        end = asyncio.get_running_loop().call_later(max(0, grace - LAST_WORDS_SECONDS), self._generation.end)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            end.cancel()
+
+
 def serve(settings: Settings) -> None:
     """Run the gateway in the foreground until SIGTERM or SIGINT.
 
@@ -85,10 +106,11 @@ def serve(settings: Settings) -> None:
     configure_telemetry("gateway", settings)
     if not settings.service_key:
         raise SettingsError("the gateway needs LYCEUM_SERVICE_KEY (32 random bytes, base64)")
+    generation = Generation(router_from(settings))
     app = create_app(
         tokens=ServiceTokens(decode_key(settings.service_key)),
         slot=EmbedderSlot(settings.embedder),
-        generation=Generation(upstream_from(settings)),
+        generation=generation,
     )
     config = uvicorn.Config(
         app,
@@ -104,7 +126,7 @@ def serve(settings: Settings) -> None:
     # uvicorn raises the signal again when it is done; without a handler that would end us before the last spans are sent.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
-    uvicorn.Server(config).run()
+    Server(config, generation).run()
     shutdown_telemetry()
 
 

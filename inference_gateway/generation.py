@@ -1,121 +1,174 @@
-"""Generation behind one door: admission by permits, deadlines, and an error with a name for whatever goes wrong."""
+"""Generation behind one door: the pipe admit, validate, route, stream, meter."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
-from types import TracebackType
-from typing import Literal
+from typing import Any
 
 import msgspec
 
 from inference_gateway.caller import Caller
-from inference_gateway.contract import GENERATE_PURPOSE, ChatDelta, ChatRequest
-from inference_gateway.errors import GenerationUnavailable, ModelUnknown, UpstreamBroken
-from inference_gateway.ports import Remaining
-from inference_gateway.unset import MAX_GENERATIONS, Permits
-from inference_gateway.upstreams.deadlines import Deadlines, with_deadlines
-from inference_gateway.upstreams.protocol import Loading, Upstream
+from inference_gateway.contract import ChatDelta, ChatRequest
+from inference_gateway.errors import GatewayUnavailable
+from inference_gateway.pipe.admit import admit
+from inference_gateway.pipe.answer import Answer, Facts
+from inference_gateway.pipe.meter import Ledger, draft_of
+from inference_gateway.pipe.stream import Opened, open_first
+from inference_gateway.pipe.validate import Valid, validate
+from inference_gateway.ports import CachedAnswer, Ports
+from inference_gateway.routing import metrics
+from inference_gateway.routing.member import Member
+from inference_gateway.routing.router import Route, Router
+from inference_gateway.unset import unset_ports
+from inference_gateway.upstreams.deadlines import Ending
+from inference_gateway.upstreams.protocol import Loading
 
-
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller is told beside the text."""
-
-    model: str
-    upstream: str
-    degraded: bool = False
-    adapter: str = ""
-    cache: Literal["hit", "miss", "bypass"] = "bypass"
-    remaining: Remaining = Remaining()
-
-
-class Answer:
-    """One answer: `deltas` flow once they are asked for; `facts` are known when the first has come.
-
-    Closing the answer, or `deltas`, cancels the upstream.
-    """
-
-    def __init__(self) -> None:
-        self.facts = Facts(model="", upstream="")
-        self.deltas: AsyncGenerator[ChatDelta, None]
-
-    async def __aenter__(self) -> "Answer":
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.deltas.aclose()
+__all__ = ["Answer", "Facts", "Generation"]
 
 
 class Generation:
-    """The one upstream of this gateway, or none."""
+    """All that generates text, behind `open`."""
 
-    def __init__(
-        self, upstream: Upstream | None, deadlines: Deadlines | None = None, permits: int = MAX_GENERATIONS
-    ) -> None:
-        self._upstream = upstream
-        self._deadlines = deadlines or Deadlines()
-        self._admission = Permits(permits)
+    def __init__(self, router: Router, ports: Ports | None = None) -> None:
+        self.router = router
+        self.ports = ports or unset_ports()
+        self._ending = Ending()
+        self._behind: set[asyncio.Task[None]] = set()
 
     @property
     def model(self) -> str | None:
-        """Name of the model, or None where no upstream is set up."""
-        return self._upstream.model if self._upstream else None
+        """Name of the model that an empty name means, or None where no upstream is set up."""
+        return next(iter(self.router.aliases.names), None)
 
     def open(self, request: ChatRequest, caller: Caller) -> Answer:
         """Return the answer; nothing happens until its first delta is awaited, which raises what can go wrong before.
 
         Raises (from `deltas`):
-            GenerationUnavailable: there is no upstream, or it cannot be reached.
+            GenerationUnavailable: there is no upstream, or none can be reached.
             ModelUnknown, AdapterUnknown: not served here, or not to this caller.
-            GatewayOverloaded: all permits are taken, a quota is used up, or the upstream says so.
-            UpstreamBroken: it broke off or fell silent.
+            GatewayOverloaded: all permits are taken, a quota is used up, or the upstreams say so.
+            UpstreamBroken: an upstream broke off or fell silent.
+            GatewayUnavailable: the gateway is stopping.
         """
         answer = Answer()
         answer.deltas = self._flow(request, caller, answer)
         return answer
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
-        """Yield the answer to nobody in particular."""
-        return self.open(request, Caller(tenant_id=None, user_id=None, purpose=GENERATE_PURPOSE)).deltas
-
     async def _flow(self, request: ChatRequest, caller: Caller, answer: Answer) -> AsyncGenerator[ChatDelta, None]:
-        upstream = self._upstream
-        if upstream is None:
-            raise GenerationUnavailable("No generation model is set up.")
-        if request.model not in ("", upstream.model):
-            raise ModelUnknown(f"The generation model served here is {upstream.model}.", pointer="/model")
-        async with self._admission.admit(caller, request.max_tokens) as grant:
-            answer.facts = Facts(model=upstream.model, upstream=upstream.model, remaining=grant.remaining)
-            resolved = msgspec.structs.replace(request, model=upstream.model)
-            async with aclosing(with_deadlines(upstream.stream(resolved), self._deadlines)) as deltas:
-                finished = False
-                async for delta in deltas:
-                    finished = finished or delta.finish_reason is not None
-                    yield delta
-            if not finished:
-                raise UpstreamBroken("The generation server ended without saying why.")
+        if self._ending.has_come:
+            raise GatewayUnavailable("The gateway is stopping.", retry_after_seconds=1)
+        async with admit(self.ports.admission, request, caller) as admitted:
+            ledger, draft = Ledger(), draft_of(admitted)
+            failure: BaseException | None = None
+            try:
+                answer.facts = msgspec.structs.replace(answer.facts, remaining=admitted.grant.remaining)
+                valid = await validate(admitted, self.router.aliases, self.ports.adapters)
+                async with aclosing(self._answer(valid, answer)) as deltas:
+                    async for delta in deltas:
+                        ledger.count(delta, admitted.grant)
+                        yield delta
+            except BaseException as error:
+                failure = error
+                raise
+            finally:
+                self._after(admitted.grant.settle(ledger.spent(request)))
+                self.ports.meter.record(ledger.record(request, answer.facts, failure, draft))
+
+    async def _answer(self, valid: Valid, answer: Answer) -> AsyncGenerator[ChatDelta, None]:
+        route = self.router.route(valid.alias, valid.caller.tenant_id, valid.adapter.sha256 if valid.adapter else "")
+        model_hash = route.choices[0].member.model_hash
+        key = self.ports.cache.key(valid.request, valid.caller, model_hash, valid.adapter)
+        if key is not None and (known := await self.ports.cache.get(key)) is not None:
+            answer.facts = _facts_of(known, valid, answer.facts)
+            for delta in known.deltas:
+                yield delta
+            return
+        opened = await open_first(route, valid, self.router.retries, self._ending)
+        self._note(route, opened, valid, answer, cacheable=key is not None)
+        kept: list[ChatDelta] | None = [] if key and not opened.degraded else None
+        async with aclosing(opened.rest):
+            async for delta in opened.all():
+                if kept is not None:
+                    kept.append(delta)
+                yield delta
+        if key and kept and opened.member.model_hash == model_hash:
+            whole = CachedAnswer(deltas=tuple(kept), model=answer.facts.model, upstream=answer.facts.upstream)
+            self._after(self.ports.cache.put(key, whole, _tags(valid.caller)))
+
+    def _note(self, route: Route, opened: Opened, valid: Valid, answer: Answer, *, cacheable: bool) -> None:
+        member = opened.member
+        if member not in route.alias.stages[0]:
+            metrics.FALLBACKS.labels(route.alias.name, member.name).inc()
+        answer.facts = msgspec.structs.replace(
+            answer.facts,
+            model=opened.first.model or member.upstream.model,
+            model_hash=member.model_hash,
+            upstream=member.name,
+            degraded=opened.degraded,
+            adapter=valid.adapter.id if valid.adapter is not None and opened.with_adapter else "",
+            cache="miss" if cacheable else "bypass",
+        )
+
+    def _after(self, work: Coroutine[Any, Any, None]) -> None:
+        """Finish in the background, whatever happens to the request; `close` waits for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
 
     @property
     def loads(self) -> bool:
-        """Tell whether the model is loaded into this process, so that the gateway is not ready before it is."""
-        return isinstance(self._upstream, Loading)
+        """Tell whether a model is loaded into this process, so that the gateway is not ready before it is."""
+        return bool(self._loading)
 
     def start(self) -> None:
-        """Load the model where it runs in this process."""
-        if isinstance(self._upstream, Loading):
-            self._upstream.start()
+        """Load the models that run in this process."""
+        for upstream in self._loading:
+            upstream.start()
 
     async def settled(self) -> None:
         """Health check: raises `StillLoading` while a model is loaded into this process; a failed one is settled too."""
-        if isinstance(self._upstream, Loading):
-            await self._upstream.settled()
+        for upstream in self._loading:
+            await upstream.settled()
 
     async def check(self) -> None:
-        """Health check: asks the upstream where one is set up."""
-        if self._upstream is not None:
-            await self._upstream.check()
+        """Health check: one upstream of the default model must be well; raises what the last one says."""
+        failure: Exception | None = None
+        for member in self._default_members:
+            try:
+                await member.upstream.check()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next one may be well
+                failure = error
+            else:
+                return
+        if failure is not None:
+            raise failure
+
+    def end(self) -> None:
+        """End the answers that still flow with an error of their own, and take no more."""
+        self._ending.come()
 
     async def close(self) -> None:
-        """Close the upstream's connections."""
-        if self._upstream is not None:
-            await self._upstream.close()
+        """Finish what is owed, and close the upstreams' connections."""
+        if self._behind:
+            await asyncio.gather(*self._behind, return_exceptions=True)
+        for member in self.router.members.values():
+            await member.upstream.close()
+
+    @property
+    def _loading(self) -> list[Loading]:
+        return [one.upstream for one in self.router.members.values() if isinstance(one.upstream, Loading)]
+
+    @property
+    def _default_members(self) -> list[Member]:
+        default = self.router.aliases.default
+        return [member for stage in default.stages for member in stage] if default is not None else []
+
+
+def _facts_of(known: CachedAnswer, valid: Valid, facts: Facts) -> Facts:
+    adapter = valid.adapter.id if valid.adapter else ""
+    return msgspec.structs.replace(facts, model=known.model, upstream=known.upstream, adapter=adapter, cache="hit")
+
+
+def _tags(caller: Caller) -> tuple[str, ...]:
+    ids = {"tenant": caller.tenant_id, "user": caller.user_id, "course": caller.course_id}
+    return tuple(f"{kind}:{value}" for kind, value in ids.items() if value is not None)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from inference_gateway.caller import Caller
 from inference_gateway.contract import ChatRequest, Usage
 from inference_gateway.errors import AdapterUnknown, GatewayOverloaded
-from inference_gateway.ports import AuthorisedAdapter, CachedAnswer, GenerationRecord, Grant, Remaining
+from inference_gateway.ports import AuthorisedAdapter, CachedAnswer, GenerationRecord, Grant, Ports, Remaining
 
 RETRY_AFTER_SECONDS = 2
 MAX_GENERATIONS = 64
@@ -33,7 +33,7 @@ class Permits:
         self._free = permits
 
     @asynccontextmanager
-    async def admit(self, caller: Caller, tokens: int) -> AsyncIterator[Grant]:
+    async def admit(self, caller: Caller, tokens: int, prompt_tokens: int = 0) -> AsyncIterator[Grant]:
         """Hold one of the permits; raises `GatewayOverloaded` when all are taken."""
         if self._free == 0:
             raise GatewayOverloaded("All generation permits are taken.", retry_after_seconds=RETRY_AFTER_SECONDS)
@@ -74,3 +74,8 @@ class NoMeter:
 
     def record(self, entry: GenerationRecord) -> None:
         """Forget the entry."""
+
+
+def unset_ports(permits: int = MAX_GENERATIONS) -> Ports:
+    """Return the ports of a gateway that has neither database nor Redis."""
+    return Ports(admission=Permits(permits), adapters=NoAdapters(), cache=NoCache(), meter=NoMeter())

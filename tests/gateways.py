@@ -5,25 +5,31 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
 from inference_gateway.app import create_app
-from inference_gateway.contract import Lane, ModelInfo
+from inference_gateway.caller import Caller
+from inference_gateway.contract import GENERATE_PURPOSE, ChatDelta, ChatRequest, Lane, ModelInfo
 from inference_gateway.engines.batching import BatchingEmbedder, Prepared
 from inference_gateway.engines.lanes import LaneLimits
 from inference_gateway.engines.loading import Report
 from inference_gateway.engines.slot import EmbedderSlot
 from inference_gateway.generation import Generation
-from inference_gateway.upstreams.choose import upstream_from
+from inference_gateway.routing.build import router_from
+from inference_gateway.routing.member import Member
+from inference_gateway.routing.router import single
+from inference_gateway.unset import unset_ports
 from inference_gateway.upstreams.deadlines import Deadlines
+from inference_gateway.upstreams.protocol import Upstream
 from ops.runtime.settings import Settings
 from ops.runtime.tokens import ServiceClaims, ServiceTokens
 from tests.fakes.uvicorn_thread import served
 
 DIMENSIONS = 8
+NOBODY = Caller(tenant_id=None, user_id=None, purpose=GENERATE_PURPOSE)
 INFO = ModelInfo(
     embedder="tests/hashing", revision="0" * 64, dimensions=DIMENSIONS, languages=("en", "ar"), max_tokens=128
 )
@@ -87,6 +93,16 @@ class RunningGateway:
         return {"Authorization": f"Bearer {self.token(purpose)}"}
 
 
+def pipe_of(upstream: Upstream, deadlines: Deadlines | None = None) -> Generation:
+    """Return a pipe with one upstream and nothing else behind it."""
+    return Generation(single(Member("only", upstream, deadlines=deadlines)))
+
+
+def deltas_of(generation: Generation, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
+    """Return what the pipe gives nobody in particular."""
+    return generation.open(request, NOBODY).deltas
+
+
 @contextmanager
 def running_gateway(
     *,
@@ -113,11 +129,11 @@ def running_gateway(
 
     key = key or os.urandom(32)
     slot = EmbedderSlot("", load)
-    upstream = upstream_from(
+    router = router_from(
         Settings(generation_url=generation_url, generation_model="tutor", generation_api=generation_api, model=model),
         deadlines,
     )
-    app = create_app(ServiceTokens(key), slot, Generation(upstream, deadlines, permits))
+    app = create_app(ServiceTokens(key), slot, Generation(router, unset_ports(permits)))
     with served(app) as url:
         while loading is None and slot.progress.stage != "ready":
             time.sleep(0.005)

@@ -1,8 +1,13 @@
-"""Which upstream the settings ask for."""
+"""Making upstreams: a server elsewhere, or the engine in this process."""
+
+from typing import Literal
+
+import msgspec
 
 from inference_gateway.engines.generation.files import check_setting
 from inference_gateway.engines.generation.slot import GeneratorSlot, Wanted
 from inference_gateway.engines.model_files import ModelFilesError
+from inference_gateway.upstreams.address import AddressRefused, checked_address
 from inference_gateway.upstreams.deadlines import Deadlines
 from inference_gateway.upstreams.openai import OpenAIUpstream
 from inference_gateway.upstreams.protocol import Upstream
@@ -11,27 +16,49 @@ from inference_gateway.upstreams.transport import Connections
 from ops.runtime.settings import Settings, SettingsError, variable_name
 
 
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a server is and what it speaks; the address is a checked one."""
+
+    api: Literal["openai", "tgi"]
+    address: str
+    model: str
+    key: str
+
+
 def upstream_from(settings: Settings, deadlines: Deadlines | None = None) -> Upstream | None:
     """Return the server behind `GENERATION_URL`, else the embedded engine with `LYCEUM_MODEL`, else None.
 
     Raises:
-        SettingsError: `LYCEUM_MODEL` is neither a model folder nor the id of a hub model.
+        SettingsError: `LYCEUM_MODEL` is neither a model folder nor the id of a hub model, or the address may not be used.
     """
     if not settings.generation_url:
-        return _embedded(settings)
-    base_url = settings.generation_url.rstrip("/").removesuffix("/v1")
-    connections = Connections(base_url, settings.generation_api_key, (deadlines or Deadlines()).connect_seconds)
-    model = settings.generation_model or SERVED_MODEL
-    if settings.generation_api == "tgi":
-        return TgiUpstream(connections, model)
-    return OpenAIUpstream(connections, model)
-
-
-def _embedded(settings: Settings) -> Upstream | None:
-    if not settings.model:
-        return None
+        if not settings.model:
+            return None
+        return embedded(settings.model, settings.model_sha256, settings.model_precision, variable_name("model"))
     try:
-        check_setting(settings.model)
+        address = checked_address(settings.generation_url)
+    except AddressRefused as error:
+        raise SettingsError(f"{variable_name('generation_url')} {error}") from None
+    place = Place(
+        api=settings.generation_api,
+        address=address,
+        model=settings.generation_model,
+        key=settings.generation_api_key,
+    )
+    return remote(place, deadlines or Deadlines())
+
+
+def remote(place: Place, deadlines: Deadlines) -> Upstream:
+    """Return the upstream at an address."""
+    connections = Connections(place.address, place.key, deadlines.connect_seconds)
+    model = place.model or SERVED_MODEL
+    return TgiUpstream(connections, model) if place.api == "tgi" else OpenAIUpstream(connections, model)
+
+
+def embedded(model: str, sha256: str, precision: str, told_by: str) -> Upstream:
+    """Return the engine of this process, not loaded yet; raises `SettingsError` beginning with `told_by`."""
+    try:
+        check_setting(model)
     except ModelFilesError as error:
-        raise SettingsError(f"{variable_name('model')}: {error}") from error
-    return GeneratorSlot(Wanted(model=settings.model, sha256=settings.model_sha256, precision=settings.model_precision))
+        raise SettingsError(f"{told_by}: {error}") from error
+    return GeneratorSlot(Wanted(model=model, sha256=sha256, precision=precision))

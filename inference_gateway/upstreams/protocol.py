@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol, runtime_checkable
 
 from inference_gateway.contract import ChatDelta, ChatRequest
+from inference_gateway.ports import AuthorisedAdapter
 
 
 class Upstream(Protocol):
@@ -26,6 +27,14 @@ class Upstream(Protocol):
 
     async def close(self) -> None:
         """Close the connections that are kept."""
+
+
+@runtime_checkable
+class Adapting(Protocol):
+    """An upstream that loads adapters as they are asked for, and checks their owner itself."""
+
+    def stream_with(self, request: ChatRequest, adapter: AuthorisedAdapter) -> AsyncGenerator[ChatDelta, None]:
+        """Do as `Upstream.stream` does, with the adapter; without it, and `degraded` on each piece, where it fails."""
 
 
 @runtime_checkable

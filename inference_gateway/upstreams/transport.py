@@ -11,6 +11,8 @@ from typing import Any
 import httpx2
 from huggingface_hub import AsyncInferenceClient, set_async_client_factory
 
+from inference_gateway.upstreams.address import is_refused
+
 MAX_CONNECTIONS = 256
 
 
@@ -23,6 +25,7 @@ class _SharedTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if not request.headers.get("authorization"):
             request.headers.pop("authorization", None)
+        request.extensions = {**request.extensions, "trace": _refuse_some_addresses}
         return await self._owner.handle_async_request(request)
 
     async def __aexit__(
@@ -75,6 +78,17 @@ class Connections:
 
 
 _lender: ContextVar[Connections] = ContextVar("_lender")
+
+
+async def _refuse_some_addresses(event: str, info: dict[str, Any]) -> None:
+    """Let no name lead to a metadata service: look where a new connection has ended up before anything is sent."""
+    if event != "connection.connect_tcp.complete":
+        return
+    stream = info["return_value"]
+    peer = stream.get_extra_info("server_addr")
+    if peer is None or is_refused(peer[0]):
+        await stream.aclose()
+        raise httpx2.ConnectError("the name leads to an address where no upstream may be")
 
 
 async def _read_errors(response: httpx2.Response) -> None:

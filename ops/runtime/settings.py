@@ -64,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     model_sha256: str = ""
     model_precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    routes: Path | None = None
     embedder: str = ""
     log_level: str = "info"
     max_upload_bytes: int = 64 * 1024 * 1024
@@ -109,7 +110,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _OWN = ("env", "data_dir", "port", "public_url", "trusted_proxies", "registration_domains", "metrics_address", "demo_password",
-        "signing_key", "master_key", "service_key", "model", "model_sha256", "model_precision", "embedder", "log_level",
+        "signing_key", "master_key", "service_key", "model", "model_sha256", "model_precision", "routes", "embedder", "log_level",
         "max_upload_bytes", "rate_reads", "rate_writes", "rate_questions", "rate_sign_ins", "rate_links",
         "rate_refreshes", "rate_messages", "webhooks_to_loopback")  # fmt: skip
 
@@ -156,6 +157,18 @@ def load_settings_with_sources(environ: Mapping[str, str] = os.environ) -> tuple
         raise SettingsError(_explain(error)) from error
     _check(settings)
     return settings, sources
+
+
+def read_secret(name: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return a secret that a file of ours refers to by the name of its variable, or of the file in ``NAME_FILE``.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    value, _source = _read(name, environ)
+    if not value:
+        raise SettingsError(f"{name} is referred to and not set")
+    return value
 
 
 def _read(name: str, environ: Mapping[str, str]) -> tuple[str | None, Source]:

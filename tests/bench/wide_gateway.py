@@ -8,8 +8,9 @@ import uvicorn
 from inference_gateway import app
 from inference_gateway.engines.slot import EmbedderSlot
 from inference_gateway.generation import Generation
+from inference_gateway.routing.build import router_from
+from inference_gateway.unset import unset_ports
 from inference_gateway.upstreams import transport
-from inference_gateway.upstreams.choose import upstream_from
 from ops.runtime.crypto import decode_key
 from ops.runtime.logging import configure_logging
 from ops.runtime.settings import load_settings
@@ -26,7 +27,7 @@ def main() -> None:
     wide = app.create_app(
         ServiceTokens(decode_key(settings.service_key)),
         EmbedderSlot(settings.embedder),
-        Generation(upstream_from(settings), permits=GENERATIONS),
+        Generation(router_from(settings), unset_ports(GENERATIONS)),
     )
     port = int(settings.gateway_url.rpartition(":")[2])
     uvicorn.run(wide, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="on")

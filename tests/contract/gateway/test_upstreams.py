@@ -16,11 +16,11 @@ from inference_gateway.errors import (
     UpstreamOverloaded,
     UpstreamTimeout,
 )
-from inference_gateway.generation import Generation
 from inference_gateway.upstreams.choose import upstream_from
 from ops.runtime.settings import Settings
 from tests.contract.gateway.conftest import API_KEY, DEADLINES, Pair
 from tests.fakes.behaviours import Behaviour
+from tests.gateways import deltas_of, pipe_of
 
 PASSAGES = """<passages 0f>
 [1] (Week 1) Gradient descent follows the negative gradient. The step is 0.5 here.
@@ -40,13 +40,13 @@ REQUEST = ChatRequest(
 
 
 async def collect(pair: Pair, request: ChatRequest = REQUEST) -> list[ChatDelta]:
-    return [delta async for delta in Generation(pair.upstream, DEADLINES).stream(request)]
+    return [delta async for delta in deltas_of(pipe_of(pair.upstream, DEADLINES), request)]
 
 
 async def collect_until_error(pair: Pair) -> tuple[str, GatewayError]:
     text = ""
     with pytest.raises(GatewayError) as caught:
-        async for delta in Generation(pair.upstream, DEADLINES).stream(REQUEST):
+        async for delta in deltas_of(pipe_of(pair.upstream, DEADLINES), REQUEST):
             text += delta.text
     return text, caught.value
 
@@ -157,7 +157,7 @@ async def test_a_refusal_has_its_name(pair: Pair, behaviour: Behaviour, kind: ty
 
 async def test_leaving_the_stream_cancels_the_request_upstream_within_100_ms(pair: Pair) -> None:
     pair.fake.behave("stall")
-    async with aclosing(Generation(pair.upstream, DEADLINES).stream(REQUEST)) as stream:
+    async with aclosing(deltas_of(pipe_of(pair.upstream, DEADLINES), REQUEST)) as stream:
         await anext(stream)
 
     left_at = time.monotonic()
@@ -176,12 +176,12 @@ async def test_a_connection_serves_again_after_any_fault(pair: Pair) -> None:
 
 async def test_twenty_streams_at_once_do_not_mix(pair: Pair) -> None:
     pair.fake.seconds_per_piece = 0.005
-    generation = Generation(pair.upstream, DEADLINES)
+    generation = pipe_of(pair.upstream, DEADLINES)
 
     async def ask(number: int) -> str:
         content = f"[1] The secret of learner {number} is {number * 37}.\n\nQuestion: What is the secret of {number}?"
         request = ChatRequest(messages=(ChatMessage(role="user", content=content),))
-        return "".join([delta.text async for delta in generation.stream(request)])
+        return "".join([delta.text async for delta in deltas_of(generation, request)])
 
     answers = await asyncio.gather(*(ask(number) for number in range(20)))
 

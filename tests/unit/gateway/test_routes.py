@@ -5,13 +5,14 @@ from litestar import Litestar
 from inference_gateway.app import create_app
 from inference_gateway.engines.slot import EmbedderSlot
 from inference_gateway.generation import Generation
+from inference_gateway.routing.router import single
 from ops.runtime.tokens import ServiceTokens
 
 PUBLIC_PATHS = {"/health", "/health/live", "/health/ready"}
 
 
 def test_every_route_is_public_or_names_its_purposes() -> None:
-    app = create_app(ServiceTokens(b"k" * 32), EmbedderSlot(""), Generation(None))
+    app = create_app(ServiceTokens(b"k" * 32), EmbedderSlot(""), Generation(single(None)))
     litestar = app._app
     assert isinstance(litestar, Litestar)
 

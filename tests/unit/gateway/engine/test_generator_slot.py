@@ -16,9 +16,9 @@ from inference_gateway.engines.generation.slot import Engine, GeneratorSlot, Wan
 from inference_gateway.engines.loading import Report
 from inference_gateway.engines.model_files import ChecksumMismatch
 from inference_gateway.errors import GenerationUnavailable, RequestRefused
-from inference_gateway.generation import Generation
 from inference_gateway.transcript import transcript
 from ops.runtime.health import StillLoading
+from tests.gateways import deltas_of, pipe_of
 from tests.models import small_tokenizer
 from tests.processes import ROOT
 from tests.unit.gateway.engine.asking import until
@@ -61,7 +61,7 @@ async def test_it_loads_in_the_background_tells_how_far_and_then_answers() -> No
         return parrot
 
     slot = GeneratorSlot(Wanted(model="house/tutor"), load)
-    generation = Generation(slot)
+    generation = pipe_of(slot)
     assert generation.loads
     generation.start()
     await until(lambda: slot.progress.stage == "loading weights")
@@ -69,12 +69,12 @@ async def test_it_loads_in_the_background_tells_how_far_and_then_answers() -> No
         with pytest.raises(StillLoading, match="loading weights"):
             await check()
     with pytest.raises(GenerationUnavailable, match="loading"):
-        await anext(generation.stream(REQUEST))
+        await anext(deltas_of(generation, REQUEST))
 
     go_on.set()
     await until(lambda: slot.progress.stage == "ready")
     await generation.check()
-    assert [delta.text async for delta in generation.stream(REQUEST)] == ["Hello"]
+    assert [delta.text async for delta in deltas_of(generation, REQUEST)] == ["Hello"]
     assert generation.model == "house/tutor"
     await generation.close()
     assert parrot.closed
@@ -84,7 +84,7 @@ async def test_a_load_that_fails_is_told_with_its_reason() -> None:
     def load(_wanted: Wanted, _report: Report) -> Engine:
         raise ChecksumMismatch("the weights are others")
 
-    generation = Generation(GeneratorSlot(Wanted(model="house/tutor"), load))
+    generation = pipe_of(GeneratorSlot(Wanted(model="house/tutor"), load))
     generation.start()
     deadline = asyncio.get_running_loop().time() + 5
     while asyncio.get_running_loop().time() < deadline:
@@ -97,7 +97,7 @@ async def test_a_load_that_fails_is_told_with_its_reason() -> None:
     with pytest.raises(GenerationUnavailable, match="the weights are others"):
         await generation.check()
     with pytest.raises(GenerationUnavailable, match="the weights are others"):
-        await anext(generation.stream(REQUEST))
+        await anext(deltas_of(generation, REQUEST))
 
 
 async def test_the_real_load_and_its_checksum(small_llama: Path) -> None:
