@@ -35,8 +35,10 @@ class Grant(Protocol):
 class Admission(Protocol):
     """The first stage: who may begin, and when."""
 
-    def admit(self, caller: Caller, tokens: int) -> AbstractAsyncContextManager[Grant]:
+    def admit(self, caller: Caller, tokens: int, prompt_tokens: int = 0) -> AbstractAsyncContextManager[Grant]:
         """Hold a permit while the block runs. `tokens` is the prompt's estimate plus the most the answer may have.
+
+        Where a quota has fewer left, but more than the prompt's, what it has is granted, and `Grant.spend` ends the answer.
 
         Raises:
             GatewayOverloaded: no permit came free before the deadline, or too many wait.

@@ -94,11 +94,11 @@ async def delete_quota(uow: UnitOfWork, tenant_id: UUID, level: Level, subject_i
     )
 
 
-async def backlog(tenant_id: UUID, quota: QuotaRow) -> BacklogRow:
+async def backlog(tenant_id: UUID, quota: QuotaRow, *, unknown_is_full: bool) -> BacklogRow:
     """Return how full the records say a bucket is that leaks its size in a period (D. Lindley, 1952).
 
-    Two periods are read, and the bucket is taken as full before them: too little is never said, and no more than is true
-    unless more than half of what flows through was used in them.
+    Two periods are read. With `unknown_is_full` the bucket counts as full before them: too little is never said, too much only
+    of those who used more than half of what leaks. Without, it counts as empty: never too much.
     """
     whose = {"tenant": "$5::uuid IS NULL", "course": "course_id = $5", "person": "user_id = $5"}[quota.level]
     row = await query.fetch_one(
@@ -111,13 +111,14 @@ async def backlog(tenant_id: UUID, quota: QuotaRow) -> BacklogRow:
                 SELECT extract(epoch FROM now() - finished_at)::float8 / $2 AS periods,
                        sum(tokens) OVER later AS tokens, count(*) OVER later AS requests
                 FROM used WINDOW later AS (ORDER BY finished_at DESC))
-            SELECT greatest(0, max(tokens - $3 * periods), max(tokens) - $3)::float8 AS tokens,
-                   greatest(0, max(requests - $4 * periods), max(requests) - $4)::float8 AS requests FROM tail""",
+            SELECT greatest(0, max(tokens - $3 * periods), CASE WHEN $6 THEN max(tokens) - $3 END)::float8 AS tokens,
+                   greatest(0, max(requests - $4 * periods), CASE WHEN $6 THEN max(requests) - $4 END)::float8 AS requests FROM tail""",
         tenant_id,
         float(quota.period_seconds),
         float(quota.tokens or 0),
         float(quota.requests or 0),
         quota.subject_id,
+        unknown_is_full,
     )
     assert row is not None
     return row

@@ -1,0 +1,1 @@
+"""Admission: permits in fair turns, and quotas of tenants, courses and people."""
