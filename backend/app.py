@@ -49,7 +49,17 @@ DESCRIPTION = """Courses, documents, search and a tutor that cites its sources.
 
 Lists come in pages: send `next_cursor` back as `cursor`. A creating request may carry an `Idempotency-Key`; repeated with
 the same body it gets the first answer again for 24 hours. Every error is a problem document (RFC 9457) whose `type` is the
-address of its explanation. `RateLimit-*` headers tell what is left of a minute's requests."""
+address of its explanation. `RateLimit-*` headers tell what is left of a minute's requests.
+
+**WebSockets.** `/api/v1/chat/ws` converses with the tutor, `/api/v1/jobs/ws` follows jobs. The first frame is
+`{"type":"auth","token"}` with an access token or a ticket of `POST /auth/ws-ticket`, answered `{"type":"ready"}`. Then
+`{"type":"ask","message","session_id?","course_id?"}`, `{"type":"resume","message_id","after?"}` and
+`{"type":"stop","message_id"}`, or `{"type":"follow","job_id","after?"}` and `{"type":"unfollow","job_id"}` for up to 50 jobs.
+Frames from the server are the numbered events that `/events` gives, plus `message_id` or `job_id`; after a reconnection,
+`after` is the number of the last one seen. `{"type":"over","job_id","after"}`: the job has ended, nothing comes after that
+number. What goes wrong is `{"type":"problem","problem":{…}}` and leaves the socket open. Both sides may send
+`{"type":"heartbeat"}`. Close codes: 4401 not signed in, 4403 foreign origin, 4408 idle for 5 minutes, 4429 too much at once,
+1012 restart: come back."""
 DOMAINS: tuple[ModuleType, ...] = (
     system,
     problems,

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Litestar, Request, Response, WebSocket, delete, get, post, websocket
-from litestar.exceptions import WebSocketDisconnect
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody
 from litestar.response import Stream
@@ -18,11 +17,10 @@ from backend.chat import history
 from backend.chat.answer_cache import AnswerCache
 from backend.chat.producer import TutorTools
 from backend.chat.schemas import Answer, ChatRequest, Conversation, SessionView, Stopped
-from backend.chat.socket import FOREIGN_ORIGIN, ROUTE, ChatSocket, Closed, Gone, SocketCount
+from backend.chat.socket import ROUTE, ChatSocket
 from backend.chat.sse import event_stream
 from backend.chat.tutor import PERMISSION, Tutor
 from backend.kit.http import (
-    BrowserProtection,
     CurrentSubject,
     PageCursor,
     PageLimit,
@@ -30,9 +28,11 @@ from backend.kit.http import (
     begin_unstored,
     own_authentication,
     permission,
+    serve_socket,
     signed_in,
 )
 from backend.kit.pagination import DEFAULT_LIMIT, Page
+from backend.kit.sockets import SocketCount
 from backend.kit.subject import Subject
 from ops.runtime.ids import ChatSessionId, MessageId
 
@@ -146,38 +146,13 @@ class ChatController(Controller):
         return await tutor.stop(subject, message_id)
 
 
-class _Socket:
-    """Litestar's WebSocket as `ChatSocket` needs it."""
-
-    def __init__(self, socket: WebSocket[Any, Any, Any]) -> None:
-        self._socket = socket
-
-    async def receive(self) -> str:
-        try:
-            return await self._socket.receive_text()
-        except WebSocketDisconnect as error:
-            raise Gone from error
-
-    async def send(self, text: str) -> None:
-        try:
-            await self._socket.send_text(text)
-        except (WebSocketDisconnect, RuntimeError) as error:
-            raise Gone from error
-
-
 @websocket(ROUTE, opt=own_authentication(PERMISSION))
 async def chat_socket(socket: WebSocket[Any, Any, Any]) -> None:
     """Converse with the tutor over one socket; its frames are described in `backend.chat.socket`."""
     state = socket.app.state
-    protection: BrowserProtection = state.protection
-    await socket.accept()
-    if protection.is_own_origin(socket) is False:
-        await socket.close(FOREIGN_ORIGIN, "foreign origin")
-        return
-    served = ChatSocket(_Socket(socket), state.tutor, state.gate, state.chat_sockets, state.draining)
-    closed: Closed | None = await served.run()
-    if closed is not None:
-        await socket.close(closed.code, closed.reason)
+    await serve_socket(
+        socket, lambda end: ChatSocket(end, state.tutor, state.gate, state.chat_sockets, state.draining).run()
+    )
 
 
 @asynccontextmanager

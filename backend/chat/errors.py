@@ -1,6 +1,6 @@
 """What can go wrong with questions and conversations, as callers are told."""
 
-from backend.errors import LyceumError, NotFound, ValidationFailed
+from backend.errors import LyceumError, NotFound
 
 
 class ConversationNotFound(NotFound):
@@ -39,13 +39,6 @@ class AnswerFailed(LyceumError):
     type = "answer-failed"
     status = 503
     title = "No answer"
-
-
-class SocketFrameInvalid(ValidationFailed):
-    """A frame of the WebSocket is not one of those it takes: auth, ask, resume, stop, heartbeat."""
-
-    type = "socket-frame-invalid"
-    title = "Invalid frame"
 
 
 class GenerationBroken(LyceumError):

@@ -1,6 +1,14 @@
 """What can go wrong with accounts and rights, as callers are told."""
 
-from backend.errors import AuthenticationRequired, Conflict, InputError, LyceumError, NotFound, PermissionMissing
+from backend.errors import (
+    AuthenticationRequired,
+    Conflict,
+    InputError,
+    LyceumError,
+    NotFound,
+    PermissionMissing,
+    ValidationFailed,
+)
 
 
 class SignInFailed(AuthenticationRequired):
@@ -201,3 +209,10 @@ class DemoAccountsPresent(Exception):
 
 class PersonKeyDestroyed(Exception):
     """The person's key was destroyed by erasure: what was sealed with it cannot be read again."""
+
+
+class SocketFrameInvalid(ValidationFailed):
+    """A frame of a WebSocket is not one of those it takes, or not in its form."""
+
+    type = "socket-frame-invalid"
+    title = "Invalid frame"

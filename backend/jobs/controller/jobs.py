@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response, WebSocket, get, post, websocket
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.response import Stream
@@ -13,8 +13,18 @@ from litestar.status_codes import HTTP_202_ACCEPTED
 
 from backend.jobs import service
 from backend.jobs.schemas import JobEvents, JobFilter, JobView
+from backend.jobs.socket import ROUTE, JobSocket
 from backend.jobs.sse import event_stream
-from backend.kit.http import CurrentSubject, PageCursor, PageLimit, QueryNumber, QueryText, signed_in
+from backend.kit.http import (
+    CurrentSubject,
+    PageCursor,
+    PageLimit,
+    QueryNumber,
+    QueryText,
+    own_authentication,
+    serve_socket,
+    signed_in,
+)
 from backend.kit.pagination import DEFAULT_LIMIT, Page
 from db.jobs import JobState, Queue
 from ops.runtime.ids import JobId
@@ -105,3 +115,12 @@ class JobController(Controller):
     async def cancel_job(self, subject: CurrentSubject, job_id: FromPath[JobId]) -> JobView:
         """Ask a job to stop."""
         return await service.cancel_job(subject, job_id)
+
+
+@websocket(ROUTE, opt=own_authentication())
+async def job_socket(socket: WebSocket[Any, Any, Any]) -> None:
+    """Follow jobs over one socket; its frames are described in `backend.jobs.socket`."""
+    state = socket.app.state
+    await serve_socket(
+        socket, lambda end: JobSocket(end, state.job_watches, state.gate, state.job_sockets, state.draining).run()
+    )

@@ -23,6 +23,7 @@ from backend.kit.http.guard import (
 )
 from backend.kit.http.parameters import PageCursor, PageLimit, PathNumber, QueryNumber, QueryText
 from backend.kit.http.request import LyceumRequest
+from backend.kit.http.sockets import serve_socket
 
 __all__ = [
     "Authenticate",
@@ -48,5 +49,6 @@ __all__ = [
     "permission",
     "public",
     "record_refusal",
+    "serve_socket",
     "signed_in",
 ]

@@ -67,8 +67,8 @@ def public(*, request_class: RequestClass | None = None) -> dict[str, Any]:
     return {OPTION: Access(signed_in=False, request_class=request_class, stores_answer=False)}
 
 
-def own_authentication(name: str) -> dict[str, Any]:
-    """For `opt=` of a WebSocket: it signs in by its first message and asks for the permission `name` itself."""
+def own_authentication(name: str | None = None) -> dict[str, Any]:
+    """For `opt=` of a WebSocket: it signs in by its first message and asks for the permission `name` itself, if for any."""
     return {OPTION: Access(permission=name, own_authentication=True)}
 
 

@@ -9,12 +9,14 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from backend.chat import socket as sockets
 from backend.chat.events import Delta, Frame, encode
-from backend.chat.socket import ChatSocket, Closed, Gone, SocketCount
+from backend.chat.socket import ChatSocket
 from backend.errors import AuthenticationRequired
+from backend.identity import sockets
+from backend.kit import sockets as counts
 from backend.kit.permissions import BUILTIN_ROLES
 from backend.kit.ratelimit import RateLimits, RequestGate
+from backend.kit.sockets import Closed, Gone, SocketCount
 from backend.kit.subject import GrantedPermissions, Subject
 from ops.runtime.ids import MessageId, SessionId, TenantId, UserId
 
@@ -107,7 +109,7 @@ async def test_whoever_says_nothing_is_sent_away() -> None:
 
 
 async def test_only_so_many_may_be_about_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "MAX_SOCKETS_SIGNING_IN", 2)
+    monkeypatch.setattr(counts, "MAX_SOCKETS_SIGNING_IN", 2)
     count = SocketCount()
     gate = RequestGate(None, RateLimits())
     ends = [OtherEnd() for _ in range(3)]

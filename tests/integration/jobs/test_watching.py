@@ -11,7 +11,7 @@ import pytest
 
 from backend.documents.jobs import INGEST, IngestArgs
 from backend.identity import rights
-from backend.jobs import service, sse, watching
+from backend.jobs import reading, service, sse, watching
 from backend.jobs.watching import JobWatches
 from backend.kit.subject import Subject
 from db.errors import DatabaseUnavailable
@@ -55,9 +55,9 @@ class Scene:
 
 @pytest.fixture
 async def scene(database: Database, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
-    monkeypatch.setattr(sse, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(reading, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(watching, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(sse, "RIGHTS_SECONDS", 0.2)
+    monkeypatch.setattr(reading, "RIGHTS_SECONDS", 0.2)
     async with running(database.url, valkey_url) as api:
         home = await campus.tenant("home")
         administrator = await campus.person(home, "ada", "admin", "ops")

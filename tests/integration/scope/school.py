@@ -20,7 +20,7 @@ from rag.language import analyse, detect
 from rag.store import query_vector, schema
 from tests import api, campus
 from tests.gateways import RunningGateway
-from tests.integration.scope.direct_socket import DirectSocket
+from tests.direct_socket import DirectSocket
 from tests.integration.scope.material import File, words_vector
 from tests.integration.scope.model import Course, Document, Model, Person
 from tests.servers import Database

@@ -8,9 +8,9 @@ ANSWER_SECONDS = 20
 
 
 class DirectSocket:
-    """One open socket to `/api/v1/chat/ws`."""
+    """One open socket."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, path: str = "/api/v1/chat/ws") -> None:
         self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         scope = {
@@ -18,8 +18,8 @@ class DirectSocket:
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": "1.1",
             "scheme": "ws",
-            "path": "/api/v1/chat/ws",
-            "raw_path": b"/api/v1/chat/ws",
+            "path": path,
+            "raw_path": path.encode(),
             "query_string": b"",
             "root_path": "",
             "headers": [(b"host", b"127.0.0.1:8000")],
@@ -50,6 +50,14 @@ class DirectSocket:
                 frame: dict[str, Any] = json.loads(message["text"])
                 if frame["type"] != "heartbeat":
                     return frame
+
+    async def closed(self) -> int:
+        """Read to the end and return its code."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while (message := await self._from_app.get())["type"] == "websocket.send":
+                continue
+        code: int = message["code"]
+        return code
 
     async def ask(self, question: dict[str, Any]) -> list[dict[str, Any]]:
         """Ask and return the frames up to the last, which is `done`, or a `problem` when the question is refused."""
