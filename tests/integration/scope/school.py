@@ -19,8 +19,8 @@ from ops.runtime.ids import new_id
 from rag.language import analyse, detect
 from rag.store import query_vector, schema
 from tests import api, campus
-from tests.gateways import RunningGateway
 from tests.direct_socket import DirectSocket
+from tests.gateways import RunningGateway
 from tests.integration.scope.material import File, words_vector
 from tests.integration.scope.model import Course, Document, Model, Person
 from tests.servers import Database
