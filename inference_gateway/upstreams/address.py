@@ -45,7 +45,7 @@ def is_refused(host: str) -> bool:
         address.is_link_local
         or address.is_multicast
         or address.is_unspecified
-        or address.is_reserved
+        or (address.is_reserved and not address.is_loopback)
         or address in _METADATA_ADDRESSES
     )
 
