@@ -112,7 +112,8 @@ async def backlog(tenant_id: UUID, quota: QuotaRow, *, unknown_is_full: bool) ->
                        sum(tokens) OVER later AS tokens, count(*) OVER later AS requests
                 FROM used WINDOW later AS (ORDER BY finished_at DESC))
             SELECT greatest(0, max(tokens - $3 * periods), CASE WHEN $6 THEN max(tokens) - $3 END)::float8 AS tokens,
-                   greatest(0, max(requests - $4 * periods), CASE WHEN $6 THEN max(requests) - $4 END)::float8 AS requests FROM tail""",
+                   greatest(0, max(requests - $4 * periods), CASE WHEN $6 THEN max(requests) - $4 END)::float8 AS requests
+            FROM tail""",
         tenant_id,
         float(quota.period_seconds),
         float(quota.tokens or 0),
