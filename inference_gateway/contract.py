@@ -25,6 +25,8 @@ EMBED_PURPOSE = "embed"
 GENERATE_PURPOSE = "generate"
 METRICS_PURPOSE = "metrics"
 
+PERSONAL_SCOPE = "personal:"
+
 MAX_TEXTS_PER_REQUEST = 2048
 MAX_TEXT_CHARACTERS = 65_536
 MAX_MESSAGES = 256
@@ -137,6 +139,9 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     server behind allows. With a `json_schema` the answer is JSON that fits it, unless it ends for its length.
     A `prompt` is raw text to continue, in place of messages: exactly one of the two is given. `adapter` is
     `namespace@sha256`, or empty for the base model.
+    `whole`: nobody waits for a part of the answer, so pieces that come together may be put together.
+    `cache_scope` names what stands behind the prompt (its version, the scope, the document-set versions); without it no
+    answer is kept, and one that begins with `PERSONAL_SCOPE` is for this person alone. `cache_documents` are quoted in the prompt.
     """
 
     messages: tuple[ChatMessage, ...] = ()
@@ -151,6 +156,9 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     json_schema: dict[str, Any] | None = None
     adapter: str = ""
+    whole: bool = False
+    cache_scope: str = ""
+    cache_documents: tuple[UUID, ...] = ()
     tenant_id: UUID | None = None
     user_id: UUID | None = None
 
@@ -165,7 +173,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 class ChatDelta(msgspec.Struct, frozen=True, kw_only=True):
     """The next piece of an answer. The last ones carry `finish_reason` and, where the server tells it, `usage`.
 
-    `degraded`: a lesser model than the one asked for gives the answer, or the base model without the adapter.
+    `pieces`: how many of the server's own pieces it is made of. `degraded`: a lesser model than the one asked for gives the answer, or the base model without the adapter.
     """
 
     text: str = ""
@@ -173,6 +181,7 @@ class ChatDelta(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     model: str = ""
+    pieces: int = 1
     degraded: bool = False
 
 

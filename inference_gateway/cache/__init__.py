@@ -1,0 +1,1 @@
+"""Answers that come out the same each time, kept for a day."""
