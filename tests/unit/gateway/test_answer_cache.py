@@ -40,8 +40,8 @@ def name(
     return key
 
 
-NOT_SHAPING = {"tenant_id", "user_id", "cache_documents"}
-"""Fields of a request that do not shape its answer: the first two come from the token."""
+NOT_SHAPING = {"tenant_id", "user_id", "cache_documents", "whole"}
+"""Fields of a request that do not shape its answer: the first two come from the token, `whole` tells how it is sent."""
 OTHER: dict[str, Any] = {
     "messages": (ChatMessage(role="user", content="What is osmosis??"),),
     "prompt": "raw",
