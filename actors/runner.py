@@ -42,9 +42,10 @@ Ending = Literal["succeeded", "fanned-out", "cancelled", "handed-back", "lost"] 
 
 
 class Retryable(msgspec.Struct, frozen=True):
-    """A failure worth another try."""
+    """A failure worth another try, after a pause of at least so long."""
 
     error: JobError
+    pause_seconds: float = 0.0
 
 
 class Runner:
@@ -200,15 +201,16 @@ async def _write_end(actor: Actor[Any] | None, attempt: Attempt, ending: Ending 
             await tell_of_end(uow, claim.ended(None))
         elif not isinstance(ending, str):
             error = _error_of(ending)
-            delay = _delay_seconds(actor, claim) if actor and isinstance(ending, Retryable) else None
+            delay = _delay_seconds(actor, claim, ending) if actor and isinstance(ending, Retryable) else None
             if await jobs.fail(uow, claim, error, delay) == "dead":
                 await tell_of_end(uow, claim.ended(error))
 
 
-def _delay_seconds(actor: Actor[Any], claim: Claim) -> float:
+def _delay_seconds(actor: Actor[Any], claim: Claim, ending: Retryable) -> float:
     """Return the wait by the attempts that are left: neither those handed back nor those before a retry by hand count."""
     retry = actor.kind.retry
-    return retry.delay_seconds(max(1, retry.max_attempts - (claim.max_attempts - claim.attempt)))
+    delay = retry.delay_seconds(max(1, retry.max_attempts - (claim.max_attempts - claim.attempt)))
+    return max(delay, ending.pause_seconds)
 
 
 def _is_failure(ending: Ending | Retryable) -> bool:
@@ -237,8 +239,9 @@ def _ending_of(work: "asyncio.Task[None]") -> Ending | Retryable:
             return JobError(type=error.type, detail=error.detail)
     if not isinstance(error, DatabaseError):
         log_failure(log, "attempt_failed", error)
-    detail = getattr(error, "detail", "") if isinstance(error, LyceumError) else ""
-    return Retryable(JobError(type=_slug(type(error).__name__), detail=detail or "It will be tried again."))
+    known = error if isinstance(error, LyceumError) else LyceumError()
+    failure = JobError(type=_slug(type(error).__name__), detail=known.detail or "It will be tried again.")
+    return Retryable(failure, pause_seconds=float(known.retry_after_seconds or 0))
 
 
 def _slug(name: str) -> str:

@@ -76,7 +76,7 @@ async def deliver(job: Job[DeliverArgs, DeliveryTools]) -> None:
     detail = _SENTENCES.get(outcome.error, f"The receiver answered {outcome.status}.")
     if is_off:
         raise PermanentFailure("webhook-disabled", f"{detail} The webhook was switched off.")
-    raise DeliveryFailed(detail)
+    raise DeliveryFailed(detail, retry_after_seconds=outcome.retry_after_seconds)
 
 
 async def delivery_ended(uow: UnitOfWork, _job: EndedJob, args: DeliverArgs) -> None:

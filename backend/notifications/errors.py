@@ -65,7 +65,7 @@ class DeliveryRunning(Conflict):
 
 
 class DeliveryFailed(LyceumError):
-    """The receiver did not take the message; the delivery is repeated with growing pauses for about a day."""
+    """The receiver did not take the message; it is sent again with growing pauses for about a day, or when it asks for it."""
 
     type = "webhook-delivery-failed"
     status = 502

@@ -27,8 +27,9 @@ DELIVER: Final = JobKind(
     retry=RetrySchedule((5.0, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 8 * HOUR, 8 * HOUR)),
     time_limit_seconds=MINUTE,
     max_age_seconds=3 * DAY,
-    # A receiver that never answers holds a place in the worker for 15 s each time. It may hold one, and its tenant three.
-    concurrency_per_tenant=3,
+    # A receiver that does not answer holds a place in the worker for up to 15 s (`patience`). It may hold one, and its
+    # tenant two: three tenants whose receivers are all silent leave two of a worker's eight places to others.
+    concurrency_per_tenant=2,
     concurrency_per_key=1,
     concurrency_key=lambda args: str(args.endpoint_id),
     cancellable=False,

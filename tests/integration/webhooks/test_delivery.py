@@ -13,7 +13,7 @@ from db.errors import LeaseLost
 from db.repositories import webhook_deliveries
 from tests.api import problem
 from tests.integration.webhooks.conftest import HOOKS, World
-from tests.integration.webhooks.receiver import Received
+from tests.integration.webhooks.receiver import Answer, Received, status
 
 ATTEMPTS = 8
 
@@ -102,6 +102,29 @@ async def test_what_fails_is_sent_again_as_the_same_message(world: World) -> Non
     seen = [(one["attempt"], one["status"], one["error"]) for one in full["attempts"]]
     assert seen == [(3, 200, None), (2, 503, "status"), (1, 500, "status")]
     assert (await world.client.get(f"{HOOKS}/{hook['id']}")).json()["failing_since"] is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "least", "most"),
+    [
+        (status(429, "retry-after: 120"), 110, 121),
+        (status(503, "retry-after: 1"), 2, 7),
+        (status(503, "retry-after: 99999999999"), 8 * 3600 - 10, 8 * 3600 + 1),
+        (status(500, "retry-after: 120"), 2, 7),
+        (status(429, "retry-after: soon"), 2, 7),
+    ],
+)
+async def test_a_receiver_that_asks_for_a_pause_gets_it(
+    world: World, answer: Answer, least: float, most: float
+) -> None:
+    await world.hook()
+    world.receiver.answer(answer)
+    await happened(world)
+    assert await world.work() == 1
+    wait = await query.fetch_value(
+        "SELECT extract(epoch FROM retry_at - now())::float8 FROM jobs WHERE state = 'waiting'"
+    )
+    assert least < wait < most
 
 
 async def test_after_a_day_it_is_given_up_and_can_be_sent_again(world: World) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.notifications import sending
+from backend.notifications import patience
 from backend.notifications.sending import Outcome, Sender
 from tests.integration.webhooks.receiver import (
     Answer,
@@ -55,7 +55,7 @@ async def test_redirects_are_not_followed() -> None:
 async def test_answers_without_end_cost_little(
     answer: Answer, error: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(patience, "ANSWER_SECONDS", 1.0)
     async with receiving() as receiver:
         receiver.answer(answer)
         started_at = time.monotonic()
@@ -63,6 +63,21 @@ async def test_answers_without_end_cost_little(
         assert outcome.error == error
         assert time.monotonic() - started_at < 2.5
         assert outcome.duration_ms < 2500
+
+
+async def test_a_receiver_that_stays_silent_holds_a_place_for_less_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(patience, "SHORT_SECONDS", 0.1)
+    sender = Sender(to_loopback=True)
+    async with receiving() as silent, receiving() as other:
+        silent.answer(silence, silence, silence, 204, silence)
+        took = []
+        for _ in range(5):
+            outcome = await sender.send(silent.url, {}, BODY)
+            took.append((outcome.error, outcome.duration_ms >= 1000))
+        assert took == [("timeout", True), ("timeout", True), ("timeout", False), (None, False), ("timeout", True)]
+        other.answer(silence)
+        assert (await sender.send(other.url, {}, BODY)).duration_ms >= 1000, "it has done nothing yet"
 
 
 async def test_nobody_there() -> None:
