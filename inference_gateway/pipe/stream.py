@@ -53,7 +53,8 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 async def open_first(route: Route, valid: Valid, retries: RetryBudget, ending: Ending) -> Opened:
-    """Return the first answer that begins, from the best upstream that gives one.
+    """Return the first answer that begins, from the best upstream that gives one; for a request that waits for the whole
+    answer, the first one that ends well.
 
     Raises:
         GatewayError: what the upstreams said: that they have too much to do, if one did, else the last one's fault.
@@ -98,9 +99,16 @@ async def _open(choice: Choice, valid: Valid, ending: Ending, *, last: bool) -> 
         )
     adapter = valid.adapter if valid.adapter is not None and member.serves(valid.adapter.id) else None
     rest = _answer(member, leave, valid, _patience(member.deadlines, last), ending, with_adapter=adapter is not None)
+    if valid.request.whole:
+        rest = _replay([delta async for delta in rest])
     first = await anext(rest)
     degraded = choice.stands_in or first.degraded or (valid.adapter is not None and adapter is None)
     return Opened(member, degraded, adapter is not None and not first.degraded, first, rest)
+
+
+async def _replay(deltas: list[ChatDelta]) -> AsyncGenerator[ChatDelta, None]:
+    for delta in deltas:
+        yield delta
 
 
 def _patience(deadlines: Deadlines, last: bool) -> Deadlines:

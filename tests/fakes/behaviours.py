@@ -23,10 +23,17 @@ Behaviour = Literal[
     "error_event",
     "ends_without_reason",
     "not_text",
+    "failing",
+    "broken_json_first",
+    "cut_first",
+    "slow_headers",
 ]
 Ending = Literal["finish", "cut", "stall", "broken_json", "error_event", "ends_without_reason", "not_text"]
 
 PIECES_BEFORE_FAULT = 3
+NO_STATUS = 0
+"""Not even the head of an answer comes."""
+
 RETRY_AFTER_SECONDS = 7
 NOTHING_FOUND = "NOT_IN_MATERIAL"
 
@@ -50,11 +57,12 @@ class Plan:
 
 def plan_for(behaviour: Behaviour, prompt: Prompt) -> Plan:
     """Return what a server that behaves so does with this prompt."""
-    statuses = {"overloaded": 429, "not_ready": 503, "too_long": 422}
+    statuses = {"overloaded": 429, "not_ready": 503, "too_long": 422, "failing": 500, "slow_headers": NO_STATUS}
     if behaviour in statuses:
         return Plan(status=statuses[behaviour])
-    if behaviour == "stall_before_first":
-        return Plan(ending="stall")
+    at_once: dict[str, Ending] = {"stall_before_first": "stall", "broken_json_first": "broken_json", "cut_first": "cut"}
+    if behaviour in at_once:
+        return Plan(ending=at_once[behaviour])
     pieces = tuple(_PIECE.findall(_text(behaviour, prompt)))
     if behaviour in ("cut", "stall", "broken_json", "error_event", "not_text"):
         return Plan(pieces[:PIECES_BEFORE_FAULT], behaviour)

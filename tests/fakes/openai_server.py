@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.fakes.behaviours import RETRY_AFTER_SECONDS, Plan, plan_for
+from tests.fakes.behaviours import NO_STATUS, RETRY_AFTER_SECONDS, Plan, plan_for
 from tests.fakes.prompts import read_prompt
 from tests.fakes.server import Cut, Exchange, FakeServer, serving
 
@@ -15,6 +15,7 @@ COMPLETION_ID = "chatcmpl-0123456789abcdef"
 CREATED = 1_790_000_000
 
 _ERRORS = {
+    500: {"message": "Internal server error", "type": "server_error", "param": None, "code": None},
     429: {"message": "Rate limit reached", "type": "rate_limit_error", "param": None, "code": "rate_limit_exceeded"},
     503: {"message": "The engine is not ready", "type": "server_error", "param": None, "code": None},
     422: {"message": "maximum context length", "type": "invalid_request_error", "param": "messages", "code": 422},
@@ -32,6 +33,8 @@ async def _answer(fake: FakeServer, exchange: Exchange) -> None:
     path = exchange.received.path
     if path == "/v1/chat/completions":
         await _complete(fake, exchange)
+    elif path == "/v1/completions":
+        await _continue(fake, exchange)
     elif path == "/v1/models":
         await exchange.json({"object": "list", "data": [{"id": MODEL, "object": "model", "created": CREATED}]})
     elif path == "/health":
@@ -44,6 +47,8 @@ async def _complete(fake: FakeServer, exchange: Exchange) -> None:
     body = exchange.received.body
     prompt = "\n\n".join(message["content"] for message in body["messages"])
     plan = plan_for(fake.next_behaviour(), read_prompt(prompt))
+    if plan.status == NO_STATUS:
+        await asyncio.Event().wait()  # until the client leaves
     if plan.status != 200:
         headers = {"retry-after": str(RETRY_AFTER_SECONDS)} if plan.status == 429 else {}
         await exchange.json({"error": _ERRORS[plan.status]}, plan.status, headers)
@@ -67,6 +72,32 @@ async def _stream(fake: FakeServer, exchange: Exchange, plan: Plan, prompt: str)
         await exchange.write(b"data: [DONE]\n\n")
     await _fault(exchange, plan)
     await exchange.end()
+
+
+async def _continue(fake: FakeServer, exchange: Exchange) -> None:
+    """Raw text continued, as vLLM streams it: the reason comes with an empty text, the usage in a chunk of its own."""
+    prompt = exchange.received.body["prompt"]
+    plan = plan_for(fake.next_behaviour(), read_prompt(prompt))
+    if plan.status != 200:
+        headers = {"retry-after": str(RETRY_AFTER_SECONDS)} if plan.status == 429 else {}
+        await exchange.json({"error": _ERRORS[plan.status]}, plan.status, headers)
+        return
+    await exchange.start(200, "text/event-stream; charset=utf-8")
+    for piece in plan.pieces:
+        await asyncio.sleep(fake.seconds_per_piece)
+        await exchange.write(_event(_text_chunk(piece)))
+    if plan.ending == "finish":
+        await exchange.write(_event(_text_chunk("", "stop")))
+        await exchange.write(_event({**_text_chunk(""), "choices": [], "usage": _usage(plan, prompt)}))
+        await exchange.write(b"data: [DONE]\n\n")
+    await _fault(exchange, plan)
+    await exchange.end()
+
+
+def _text_chunk(text: str, finish_reason: str | None = None) -> dict[str, Any]:
+    choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": finish_reason}
+    head = {"id": "cmpl-0123456789abcdef", "object": "text_completion", "created": CREATED, "model": MODEL}
+    return {**head, "choices": [choice]}
 
 
 async def _fault(exchange: Exchange, plan: Plan) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.fakes.behaviours import Plan, plan_for
+from tests.fakes.behaviours import NO_STATUS, Plan, plan_for
 from tests.fakes.prompts import read_prompt
 from tests.fakes.server import Cut, Exchange, FakeServer, serving
 
@@ -59,8 +59,10 @@ async def _tokenize(exchange: Exchange, chat_template: bool) -> None:
 async def _generate(fake: FakeServer, exchange: Exchange) -> None:
     prompt = exchange.received.body["inputs"]
     plan = plan_for(fake.next_behaviour(), read_prompt(prompt))
-    if plan.status == 503:
-        await exchange.json({"error": "unhealthy", "error_type": "healthcheck"}, 503)
+    if plan.status == NO_STATUS:
+        await asyncio.Event().wait()  # until the client leaves
+    if plan.status in (500, 503):
+        await exchange.json({"error": "unhealthy", "error_type": "healthcheck"}, plan.status)
         return
     await exchange.start(200, "text/event-stream")
     if plan.status != 200:

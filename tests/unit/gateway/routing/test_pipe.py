@@ -283,7 +283,7 @@ async def test_when_the_end_comes_open_answers_end_with_an_error_and_no_new_ones
     scripted(only).gate.clear()
     answer = bench.pipe.open(REQUEST, CALLER)
     first = await anext(answer.deltas)
-    waiting = asyncio.create_task(anext(answer.deltas))  # type: ignore[arg-type]
+    waiting = asyncio.ensure_future(anext(answer.deltas))
     await asyncio.sleep(0)
 
     bench.pipe.end()
