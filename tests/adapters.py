@@ -53,7 +53,7 @@ def manifest_of(weights: bytes, tenant_id: UUID, owner_id: UUID, **changes: Any)
         "owner_id": owner_id,
         "base_revision": "b" * 64,
         "rank": RANK,
-        "alpha": 2.0 * RANK,
+        "alpha": 2 * RANK,
         "target_modules": ("q_proj",),
         "size_bytes": len(weights),
         "probe": Probe(prompt=(1, 2, 3), logits=(0.5,)),

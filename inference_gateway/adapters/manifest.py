@@ -53,7 +53,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     owner_id: UUID
     base_revision: Digest
     rank: Annotated[int, Meta(ge=1, le=MAX_RANK)]
-    alpha: Annotated[float, Meta(gt=0)]
+    alpha: Annotated[int, Meta(ge=1)]
     target_modules: Annotated[tuple[Module, ...], Meta(min_length=1, max_length=64)]
     size_bytes: Annotated[int, Meta(ge=1, le=MAX_ADAPTER_BYTES)]
     probe: Probe

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from inference_gateway.engines.generation.cache import BatchCache
+from inference_gateway.engines.generation.lora import BASE
 from inference_gateway.engines.generation.model import LanguageModel
 from inference_gateway.engines.generation.sequence import Sequence
 
@@ -21,7 +22,7 @@ class Reading:
         """Read up to `tokens` more; return how many, and at the end the logits (1, vocabulary) of the next token."""
         ids = torch.tensor([self.sequence.tokens[self._read : self._read + tokens]], device=self._model.device)
         positions = torch.arange(self._read, self._read + ids.shape[1], device=self._model.device).unsqueeze(0)
-        logits = self._model.forward(ids, positions, None, self.cache)
+        logits = self._model.forward(ids, positions, None, self.cache, _adapters([self.sequence]))
         self._read += ids.shape[1]
         return ids.shape[1], logits if self._read == len(self.sequence.tokens) else None
 
@@ -42,7 +43,7 @@ class Batch:
         device = self._model.device
         ids = torch.tensor([[sequence.tokens[-1]] for sequence in self.sequences], device=device)
         positions = torch.tensor([[length] for length in self._lengths], device=device)
-        logits = self._model.forward(ids, positions, self._mask(device), self._cache)
+        logits = self._model.forward(ids, positions, self._mask(device), self._cache, _adapters(self.sequences))
         self._lengths = [length + 1 for length in self._lengths]
         return logits
 
@@ -85,3 +86,7 @@ class Batch:
             return None
         padding = torch.tensor([[longest - length] for length in self._lengths], device=device)
         return torch.arange(longest + 1, device=device) >= padding
+
+
+def _adapters(rows: list[Sequence]) -> list[str]:
+    return [row.adapter.id if row.adapter is not None else BASE for row in rows]

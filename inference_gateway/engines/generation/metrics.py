@@ -1,6 +1,6 @@
 """What the generation engine tells Prometheus."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from ops.runtime.telemetry import LATENCY_BUCKETS_SECONDS, REGISTRY
 
@@ -19,6 +19,24 @@ QUEUE_SECONDS = Histogram(
 FIRST_TOKEN_SECONDS = Histogram(
     "lyceum_generation_first_token_seconds",
     "From a request's arrival to its first token",
+    buckets=LATENCY_BUCKETS_SECONDS,
+    registry=REGISTRY,
+)
+ADAPTERS_LOADED = Gauge("lyceum_adapters_loaded", "Adapters in the engine's memory", registry=REGISTRY)
+ADAPTER_BYTES = Gauge("lyceum_adapters_loaded_bytes", "Memory taken by adapters", registry=REGISTRY)
+ADAPTER_LOADS = Counter("lyceum_adapter_loads_total", "Adapters wanted, and what came", ["outcome"], registry=REGISTRY)
+ADAPTER_EVICTIONS = Counter("lyceum_adapter_evictions_total", "Adapters unloaded for others", registry=REGISTRY)
+ADAPTER_DEGRADED = Counter(
+    "lyceum_adapter_degraded_total", "Requests served by the base model for want of their adapter", registry=REGISTRY
+)
+ADAPTER_REFUSED = Counter(
+    "lyceum_adapter_engine_refused_total",
+    "Adapters without proof, or another's, that reached the engine",
+    registry=REGISTRY,
+)
+ADAPTER_LOAD_SECONDS = Histogram(
+    "lyceum_adapter_load_seconds",
+    "From verified weights to a probe answered",
     buckets=LATENCY_BUCKETS_SECONDS,
     registry=REGISTRY,
 )

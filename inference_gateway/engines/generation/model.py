@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from inference_gateway.engines.generation.cache import BatchCache
+from inference_gateway.engines.generation.lora import AdapterHost
 from inference_gateway.engines.generation.memory import cache_tokens
 from inference_gateway.engines.model_files import ModelFiles, ModelFilesError
 from inference_gateway.engines.sentence_encoder import available_cores
@@ -38,6 +39,7 @@ class LanguageModel:
         self.tokenizer = _load_tokenizer(files)
         self.decoding = copy.deepcopy(self.tokenizer)
         self._model = _load_weights(files, config, self.dtype).to(self.device)
+        self.adapters = AdapterHost(self._model)
         self.vocabulary = int(config.get_text_config(decoder=True).vocab_size)
         self._last_only = "logits_to_keep" in inspect.signature(self._model.forward).parameters
         text_config = config.get_text_config(decoder=True)
@@ -47,13 +49,16 @@ class LanguageModel:
         self.stop_tokens = _stop_tokens(self._model.generation_config, self.tokenizer)
 
     @torch.inference_mode()
-    def forward(self, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: BatchCache) -> Tensor:
+    def forward(
+        self, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: BatchCache, adapters: Sequence[str]
+    ) -> Tensor:
         """Read `ids` (rows, new columns) and return the logits after the last column, (rows, vocabulary).
 
-        `mask` (rows, all columns) is None where no row is padded.
+        `mask` (rows, all columns) is None where no row is padded; `adapters` names each row's, or `BASE`.
         """
         last_only = {"logits_to_keep": 1} if self._last_only else {}
-        output = self._model(
+        output = self.adapters.forward(
+            adapters,
             input_ids=ids,
             position_ids=positions,
             attention_mask=mask,

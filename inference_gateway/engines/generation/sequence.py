@@ -11,30 +11,31 @@ import msgspec
 from inference_gateway.contract import ChatDelta, FinishReason, Usage
 from inference_gateway.engines.generation.grammar import Grammar
 from inference_gateway.engines.generation.text import Decode, TextStream
+from inference_gateway.ports import AuthorisedAdapter
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request asks of the model. `adapter` is empty for the base model."""
+    """What a request asks of the model. `adapter` is None for the base model."""
 
     max_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
     stops: tuple[str, ...] = ()
     seed: int | None = None
-    adapter: str = ""
+    adapter: AuthorisedAdapter | None = None
 
 
 class Outlet:
     """The way from the engine's thread to the coroutine that waits. Made on the event loop."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._deltas: asyncio.Queue[ChatDelta | Exception] = asyncio.Queue()
 
     def send(self, delta: ChatDelta | Exception) -> None:
         """Hand over from any thread; nobody reads any more when the loop has ended."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._deltas.put_nowait, delta)
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._deltas.put_nowait, delta)
 
     async def receive(self) -> ChatDelta:
         """Return the next piece; raises the error that was sent in its place."""
@@ -62,6 +63,7 @@ class Sequence:
     ) -> None:
         self.tokens = list(prompt)
         self.wish = wish
+        self.adapter = wish.adapter
         self.grammar = grammar
         self.outlet = Outlet()
         self.created_at = time.monotonic()
@@ -96,6 +98,15 @@ class Sequence:
             self._draw = self._random.random()
         return self._draw
 
+    @property
+    def degraded(self) -> bool:
+        """Tell whether the base model answers in place of the adapter."""
+        return self.adapter is not self.wish.adapter
+
+    def degrade(self) -> None:
+        """Go on with the base model."""
+        self.adapter = None
+
     def leave(self) -> None:
         """Tell the engine to give the place up at its next step."""
         self._left.set()
@@ -114,10 +125,12 @@ class Sequence:
             text += self._text.flush()
             reason = "stop" if self._text.stopped else reason
             usage = Usage(prompt_tokens=self._prompt_tokens, completion_tokens=self.generated)
-            self.outlet.send(ChatDelta(text=text, finish_reason=reason, usage=usage, model=self._model))
+            self.outlet.send(
+                ChatDelta(text=text, finish_reason=reason, usage=usage, model=self._model, degraded=self.degraded)
+            )
             return True
         if text:
-            self.outlet.send(ChatDelta(text=text, model=self._model))
+            self.outlet.send(ChatDelta(text=text, model=self._model, degraded=self.degraded))
         return False
 
     def fail(self, error: Exception) -> None:

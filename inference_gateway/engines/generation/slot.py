@@ -8,26 +8,34 @@ from typing import Protocol
 
 import msgspec
 
+from inference_gateway.adapters.supply import AdapterSupply
 from inference_gateway.contract import ChatDelta, ChatRequest
 from inference_gateway.engines.generation.files import model_name
 from inference_gateway.engines.loading import Loading, LoadProgress, Report
 from inference_gateway.errors import GenerationUnavailable
+from inference_gateway.ports import AuthorisedAdapter
 
 RETRY_AFTER_SECONDS = 2
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What the settings ask for: a folder or hub id, the sha256 of its weights or '', and the precision."""
+    """What the settings ask for: a folder or hub id, the sha256 of its weights or '', and the precision.
+
+    Without `supply` the base model alone is served.
+    """
 
     model: str
     sha256: str = ""
     precision: str = "auto"
+    supply: AdapterSupply | None = None
 
 
 class Engine(Protocol):
     """`GenerationEngine`, as far as the slot knows it."""
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]: ...
+    def stream(
+        self, request: ChatRequest, adapter: AuthorisedAdapter | None = None
+    ) -> AsyncGenerator[ChatDelta, None]: ...
 
     async def check(self) -> None: ...
 
@@ -46,7 +54,8 @@ def load_engine(wanted: Wanted, report: Report) -> Engine:
     model_module = importlib.import_module("inference_gateway.engines.generation.model")
     engine_module = importlib.import_module("inference_gateway.engines.generation.engine")
     report("loading weights")
-    engine: Engine = engine_module.GenerationEngine(model_module.LanguageModel(files, wanted.precision))
+    model = model_module.LanguageModel(files, wanted.precision)
+    engine: Engine = engine_module.GenerationEngine(model, supply=wanted.supply)
     report("warming up")
     asyncio.run(engine.check())
     return engine
@@ -72,13 +81,25 @@ class GeneratorSlot:
         """Health check: raises `StillLoading` until the model is ready or has failed."""
         await self._loading.settled()
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
-        """Yield the answer, as `GenerationEngine.stream` does.
+    def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
+        """Yield the answer of the base model, as `GenerationEngine.stream` does.
 
         Raises:
             GenerationUnavailable: the model is loading, or could not be loaded; the sentence says why.
         """
-        async with aclosing(self._ready().stream(request)) as deltas:
+        return self._stream(request, None)
+
+    def stream_with(self, request: ChatRequest, adapter: AuthorisedAdapter) -> AsyncGenerator[ChatDelta, None]:
+        """Yield the answer with an adapter; where it cannot be had, the base model's, `degraded`.
+
+        Raises:
+            AdapterUnknown: the gate has not authorised it for this request's person.
+            GenerationUnavailable: as `stream`.
+        """
+        return self._stream(request, adapter)
+
+    async def _stream(self, request: ChatRequest, adapter: AuthorisedAdapter | None) -> AsyncGenerator[ChatDelta, None]:
+        async with aclosing(self._ready().stream(request, adapter)) as deltas:
             async for delta in deltas:
                 yield delta
 

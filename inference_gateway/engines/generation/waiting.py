@@ -28,6 +28,7 @@ class Waiting:
         self._sequences: deque[Sequence] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._woken = False
         self._seconds_per_place = FIRST_GUESS_SECONDS
 
     def __len__(self) -> int:
@@ -52,20 +53,30 @@ class Waiting:
                 raise self._overloaded(f"{len(self._inside)} requests are with the generation model already.")
             self._inside.add(sequence)
             self._sequences.append(sequence)
-            self._changed.notify_all()
+            self._wake()
 
     def put_back(self, sequences: Iterable[Sequence]) -> None:
         """Queue sequences that had begun, in front of all others and whatever the bound."""
         with self._changed:
             self._sequences.extendleft(reversed(list(sequences)))
+            self._wake()
 
-    def take(self, fits: Callable[[Sequence], bool]) -> Sequence | None:
-        """Return the first that somebody waits for, if it fits."""
+    def all(self) -> list[Sequence]:
+        """Return those that wait now and are waited for."""
         with self._changed:
-            while self._sequences and self._sequences[0].left:
-                self._sequences.popleft()
-            if self._sequences and fits(self._sequences[0]):
-                return self._sequences.popleft()
+            return [one for one in self._sequences if not one.left]
+
+    def take(self, fits: Callable[[Sequence], bool], can_run: Callable[[Sequence], bool]) -> Sequence | None:
+        """Return the first that somebody waits for and that can run, if it fits."""
+        with self._changed:
+            for sequence in list(self._sequences):
+                if sequence.left:
+                    self._sequences.remove(sequence)
+                elif can_run(sequence):
+                    if not fits(sequence):
+                        return None
+                    self._sequences.remove(sequence)
+                    return sequence
             return None
 
     def release(self, sequence: Sequence) -> None:
@@ -88,17 +99,23 @@ class Waiting:
         """Learn how long a place is held, divided by the number of places, for `Retry-After`."""
         self._seconds_per_place += SMOOTHING * (seconds - self._seconds_per_place)
 
-    def wait(self) -> None:
-        """Block until something waits or the queue is closed."""
+    def wait(self, seconds: float | None = None) -> None:
+        """Block until another waits, `wake` is called, the queue is closed, or that time is over."""
         with self._changed:
-            while not self._sequences and not self._closed:
-                self._changed.wait()
+            if not self._woken:
+                self._changed.wait(seconds)
+            self._woken = False
+
+    def wake(self) -> None:
+        """End a `wait`, the next one if none is under way."""
+        with self._changed:
+            self._wake()
 
     def close(self) -> None:
         """Take nothing in any more, and wake the engine."""
         with self._changed:
             self._closed = True
-            self._changed.notify_all()
+            self._wake()
 
     def clear(self) -> list[Sequence]:
         """Return what was left, and forget it."""
@@ -106,6 +123,10 @@ class Waiting:
             left = list(self._sequences)
             self._sequences.clear()
             return left
+
+    def _wake(self) -> None:
+        self._woken = True
+        self._changed.notify_all()
 
     def _overloaded(self, detail: str) -> GatewayOverloaded:
         seconds = math.ceil(len(self._sequences) * self._seconds_per_place)

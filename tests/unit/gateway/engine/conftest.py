@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from inference_gateway.adapters.supply import AdapterSupply
 from inference_gateway.engines.generation.engine import GenerationEngine, Limits
 from inference_gateway.engines.generation.files import locate_generator
 from inference_gateway.engines.generation.model import LanguageModel
@@ -24,11 +25,11 @@ def model(small_llama: Path) -> LanguageModel:
 
 @pytest.fixture
 def make_engine(model: LanguageModel) -> Iterator[MakeEngine]:
-    """Make engines that end with the test; the arguments are those of `Limits`."""
+    """Make engines that end with the test; the arguments are those of `Limits`, and `supply` for adapters."""
     made: list[GenerationEngine] = []
 
-    def make(loaded: LanguageModel = model, **limits: float) -> GenerationEngine:
-        made.append(GenerationEngine(loaded, Limits(**limits)))  # type: ignore[arg-type]
+    def make(loaded: LanguageModel = model, supply: AdapterSupply | None = None, **limits: float) -> GenerationEngine:
+        made.append(GenerationEngine(loaded, Limits(**limits), supply))  # type: ignore[arg-type]
         return made[-1]
 
     yield make

@@ -32,14 +32,14 @@ class Gate:
         self._forward = model.forward
         monkeypatch.setattr(model, "forward", self)
 
-    def __call__(self, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: Any) -> Tensor:
+    def __call__(self, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: Any, adapters: list[str]) -> Tensor:
         self.opened.wait(timeout=20)
         rows, columns = ids.shape
         self.rows.append(rows)
         time.sleep(self.seconds)
         if (error := self.fail(rows, columns)) is not None:
             raise error
-        return self._forward(ids, positions, mask, cache)
+        return self._forward(ids, positions, mask, cache, adapters)
 
     async def together(self, engine: GenerationEngine, asked: list[ChatRequest]) -> list[str]:
         """Return the answers to requests that all wait before the first is read."""
@@ -95,7 +95,7 @@ async def test_arabic_and_emoji_arrive_in_whole_characters(
     bytes_of = {byte: engine.model.tokenizer.convert_tokens_to_ids(char) for byte, char in _byte_characters().items()}
     queue = [bytes_of[byte] for byte in tokens]
 
-    def forward(ids: Tensor, positions: Tensor, mask: Tensor | None, cache: Any) -> Tensor:
+    def forward(ids: Tensor, positions: Tensor, mask: Tensor | None, cache: Any, adapters: list[str]) -> Tensor:
         return torch.nn.functional.one_hot(torch.tensor([queue.pop(0)]), len(engine.model.tokenizer)).float()
 
     monkeypatch.setattr(engine.model, "forward", forward)

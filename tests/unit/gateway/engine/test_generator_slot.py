@@ -16,6 +16,7 @@ from inference_gateway.engines.generation.slot import Engine, GeneratorSlot, Wan
 from inference_gateway.engines.loading import Report
 from inference_gateway.engines.model_files import ChecksumMismatch
 from inference_gateway.errors import GenerationUnavailable, RequestRefused
+from inference_gateway.ports import AuthorisedAdapter
 from inference_gateway.transcript import transcript
 from ops.runtime.health import StillLoading
 from tests.gateways import deltas_of, pipe_of
@@ -33,7 +34,9 @@ class Parrot:
     def __init__(self) -> None:
         self.closed = False
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
+    async def stream(
+        self, request: ChatRequest, adapter: AuthorisedAdapter | None = None
+    ) -> AsyncGenerator[ChatDelta, None]:
         yield ChatDelta(text=request.messages[-1].content, finish_reason="stop")
 
     async def check(self) -> None:
