@@ -24,6 +24,7 @@ ANY_LANGUAGE = "*"
 EMBED_PURPOSE = "embed"
 GENERATE_PURPOSE = "generate"
 METRICS_PURPOSE = "metrics"
+ADMIN_PURPOSE = "gateway-admin"
 
 PERSONAL_SCOPE = "personal:"
 
@@ -35,6 +36,7 @@ MAX_COMPLETION_TOKENS = 32_768
 MAX_TOOLS = 128
 
 __all__ = [
+    "ADMIN_PURPOSE",
     "ANY_LANGUAGE",
     "EMBED_PURPOSE",
     "GENERATE_PURPOSE",
@@ -173,7 +175,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 class ChatDelta(msgspec.Struct, frozen=True, kw_only=True):
     """The next piece of an answer. The last ones carry `finish_reason` and, where the server tells it, `usage`.
 
-    `pieces`: how many of the server's own pieces it is made of. `degraded`: a lesser model than the one asked for gives the answer, or the base model without the adapter.
+    `pieces`: how many of the server's own pieces it is made of. `degraded`: a lesser model than the one asked for gives the
+    answer, or the base model without the adapter.
     """
 
     text: str = ""

@@ -54,6 +54,13 @@ class ModelUnknown(RequestRefused):
     status = 404
 
 
+class UpstreamUnknown(RequestRefused):
+    """No upstream of that name is set up."""
+
+    code = "upstream_not_found"
+    status = 404
+
+
 class AdapterUnknown(RequestRefused):
     """No adapter of that name is there for you."""
 
@@ -127,6 +134,7 @@ _CLASSES: tuple[type[GatewayError], ...] = (
     UnsupportedMediaType,
     TokenRefused,
     ModelUnknown,
+    UpstreamUnknown,
     AdapterUnknown,
     GatewayUnavailable,
     ModelLoading,

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from inference_gateway.app import create_app
@@ -114,10 +115,11 @@ def running_gateway(
     key: bytes = b"",
     generation_api: Literal["openai", "tgi"] = "openai",
     model: str = "",
+    routes: Path | None = None,
 ) -> Iterator[RunningGateway]:
     """Serve a gateway; with `loading` its embedder is ready only once that event is set. A key is made unless given.
 
-    `model` is a folder for the embedded generation engine, which may still be loading.
+    `model` is a folder for the embedded generation engine, which may still be loading; `routes` a routing file.
     """
     encoder = encoder or HashingEncoder()
 
@@ -130,7 +132,13 @@ def running_gateway(
     key = key or os.urandom(32)
     slot = EmbedderSlot("", load)
     router = router_from(
-        Settings(generation_url=generation_url, generation_model="tutor", generation_api=generation_api, model=model),
+        Settings(
+            generation_url=generation_url,
+            generation_model="tutor",
+            generation_api=generation_api,
+            model=model,
+            routes=routes,
+        ),
         deadlines,
     )
     app = create_app(ServiceTokens(key), slot, Generation(router, unset_ports(permits)))

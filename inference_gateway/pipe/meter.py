@@ -33,8 +33,8 @@ class Ledger:
         if delta.text or delta.tool_calls:
             if self._first_token_seconds is None:
                 self._first_token_seconds = time.perf_counter() - self._began_at
-            self._pieces += 1
-            grant.spend(1)
+            self._pieces += delta.pieces
+            grant.spend(delta.pieces)
 
     def spent(self, request: ChatRequest) -> Usage | None:
         """Return the tokens to be charged: as told, else as counted; None when nothing was generated."""
