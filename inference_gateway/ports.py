@@ -115,10 +115,20 @@ class GenerationRecord(msgspec.Struct, frozen=True, kw_only=True):
     prompt_sha256: str = ""
 
 
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked and what came back, to be run again."""
+
+    request: ChatRequest
+    answer: str
+
+
 class Meter(Protocol):
     """The last stage."""
 
-    def record(self, entry: GenerationRecord) -> None:
+    def keeps_text(self, caller: Caller) -> bool:
+        """Tell whether a run of this caller would be kept, so that nobody collects what would not."""
+
+    def record(self, entry: GenerationRecord, run: Run | None = None) -> None:
         """Take an entry; never blocks, and loses none on a clean stop."""
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from inference_gateway.caller import Caller
 from inference_gateway.contract import ChatRequest, Usage
 from inference_gateway.errors import AdapterUnknown, GatewayOverloaded
-from inference_gateway.ports import AuthorisedAdapter, CachedAnswer, GenerationRecord, Grant, Ports, Remaining
+from inference_gateway.ports import AuthorisedAdapter, CachedAnswer, GenerationRecord, Grant, Ports, Remaining, Run
 
 RETRY_AFTER_SECONDS = 2
 MAX_GENERATIONS = 64
@@ -72,7 +72,11 @@ class NoCache:
 class NoMeter:
     """Keeps no record."""
 
-    def record(self, entry: GenerationRecord) -> None:
+    def keeps_text(self, caller: Caller) -> bool:
+        """Keep none."""
+        return False
+
+    def record(self, entry: GenerationRecord, run: Run | None = None) -> None:
         """Forget the entry."""
 
 

@@ -8,6 +8,7 @@ api = "openai"                         # or tgi, embedded
 url = "http://10.0.0.5:8000"
 model = "qwen3-8b"
 key = "GPU_KEY"                        # the variable that holds the key; GPU_KEY_FILE works too
+price = { prompt = 0.0005, completion = 0.0015 }   # of 1,000 tokens, for the records
 
 [aliases]
 "tutor@stable" = [["gpu-1", "gpu-2"], "cloud"]   # equal replicas, then who stands in
@@ -21,6 +22,7 @@ from uuid import UUID
 
 import msgspec
 
+from inference_gateway.records.prices import Price
 from ops.runtime.settings import SettingsError
 
 VARIABLE = "LYCEUM_ROUTES"
@@ -50,6 +52,7 @@ class UpstreamEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     first_seconds: Seconds | None = None
     between_seconds: Seconds | None = None
+    price: Price | None = None
 
 
 class RoutingFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,6 +105,8 @@ def _check(routes: RoutingFile) -> None:
 
 
 def _check_entry(name: str, entry: UpstreamEntry) -> None:
+    if entry.price is not None and min(entry.price.prompt, entry.price.completion) < 0:
+        raise SettingsError(f"{VARIABLE}: the price of {name} is negative")
     embedded = entry.api == "embedded"
     if embedded and (entry.url or entry.key or entry.external):
         raise SettingsError(f"{VARIABLE}: {name} is embedded and takes neither url, key nor external")

@@ -1,0 +1,1 @@
+"""What every request took, and, where the tenant consents, what it takes to run it again."""

@@ -1,0 +1,106 @@
+"""Opens what stands behind the pipe where there are a database and Redis: quotas, cache, records."""
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from db.errors import DatabaseError
+from db.watch import watched_database
+from inference_gateway.cache.answers import AnswerCache
+from inference_gateway.limits.accounts import Accounts
+from inference_gateway.limits.admission import FairAdmission
+from inference_gateway.limits.permits import Permits
+from inference_gateway.ports import Ports
+from inference_gateway.records.meter import DatabaseMeter
+from inference_gateway.records.policies import REFRESH_SECONDS, TenantPolicies
+from inference_gateway.records.prices import Price
+from inference_gateway.records.runs import Runs
+from inference_gateway.routing.file import read_routes
+from ops.runtime.crypto import decode_key
+from ops.runtime.logging import get_logger
+from ops.runtime.redis import Redis, RedisError, open_redis
+from ops.runtime.settings import Settings
+
+log = get_logger(__name__)
+
+POOL_SIZE = 4
+OPEN_SECONDS = 2.0
+RECONCILE_SECONDS = 60.0
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings, unset: Ports) -> AsyncIterator[Ports]:
+    """Lend `unset` with what `DATABASE_URL` and `REDIS_URL` allow in place of it; closing writes the last records.
+
+    Without a database there are fair permits but neither quotas nor records; without Redis no cache, and half the quotas.
+    """
+    async with AsyncExitStack() as stack:
+        redis = open_redis(settings.redis_url) if settings.redis_url else None
+        if redis is not None:
+            stack.push_async_callback(redis.aclose)
+            cache = AnswerCache(redis, decode_key(settings.service_key))
+            unset = msgspec.structs.replace(unset, cache=cache)
+        policies = TenantPolicies()
+        accounts: Accounts | None = None
+        if settings.database_url:
+            await stack.enter_async_context(watched_database(settings, pool_size=POOL_SIZE, wait_seconds=OPEN_SECONDS))
+            meter = await stack.enter_async_context(_metering(settings, policies))
+            unset = msgspec.structs.replace(unset, meter=meter)
+            accounts = await stack.enter_async_context(_accounting(redis, meter))
+        admission = FairAdmission(Permits(), accounts, policies.weight)
+        stack.push_async_callback(admission.close)
+        log.info("stores_opened", quotas=accounts is not None, cache=redis is not None, records=bool(accounts))
+        yield msgspec.structs.replace(unset, admission=admission)
+
+
+@asynccontextmanager
+async def _metering(settings: Settings, policies: TenantPolicies) -> AsyncIterator[DatabaseMeter]:
+    runs = Runs(decode_key(settings.master_key)) if settings.master_key else None
+    meter = DatabaseMeter(policies, runs, _prices(settings))
+    async with _beside(meter.run()), _beside(_repeat("policies_not_read", REFRESH_SECONDS, policies.refresh)):
+        try:
+            yield meter
+        finally:
+            await meter.close()
+
+
+@asynccontextmanager
+async def _accounting(redis: Redis | None, meter: DatabaseMeter) -> AsyncIterator[Accounts]:
+    accounts = Accounts(redis, meter.flush)
+
+    async def reconcile() -> None:
+        await accounts.reconcile()
+
+    async with _beside(_repeat("quotas_not_reconciled", RECONCILE_SECONDS, reconcile)):
+        yield accounts
+
+
+def _prices(settings: Settings) -> Mapping[str, Price]:
+    if settings.routes is None:
+        return {}
+    upstreams = read_routes(settings.routes).upstreams
+    return {name: entry.price for name, entry in upstreams.items() if entry.price is not None}
+
+
+async def _repeat(complaint: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Do it at once, and again after each pause; what fails is tried again next time."""
+    while True:
+        try:
+            await work()
+        except (DatabaseError, RedisError) as error:
+            log.warning(complaint, error=type(error).__name__)
+        await asyncio.sleep(seconds)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
