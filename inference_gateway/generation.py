@@ -7,15 +7,16 @@ from typing import Any
 
 import msgspec
 
+from inference_gateway.cache.keys import tags_of
 from inference_gateway.caller import Caller
-from inference_gateway.contract import ChatDelta, ChatRequest
+from inference_gateway.contract import ChatDelta, ChatRequest, Usage
 from inference_gateway.errors import GatewayUnavailable
 from inference_gateway.pipe.admit import admit
 from inference_gateway.pipe.answer import Answer, Facts
 from inference_gateway.pipe.meter import Ledger, draft_of
 from inference_gateway.pipe.stream import Opened, open_first
 from inference_gateway.pipe.validate import Valid, validate
-from inference_gateway.ports import CachedAnswer, Ports
+from inference_gateway.ports import CachedAnswer, Ports, Run
 from inference_gateway.routing import metrics
 from inference_gateway.routing.member import Member
 from inference_gateway.routing.router import Route, Router
@@ -24,6 +25,8 @@ from inference_gateway.upstreams.deadlines import Ending
 from inference_gateway.upstreams.protocol import Loading
 
 __all__ = ["Answer", "Facts", "Generation"]
+
+NO_USAGE = Usage(prompt_tokens=0, completion_tokens=0)
 
 
 class Generation:
@@ -59,6 +62,7 @@ class Generation:
             raise GatewayUnavailable("The gateway is stopping.", retry_after_seconds=1)
         async with admit(self.ports.admission, request, caller) as admitted:
             ledger, draft = Ledger(), draft_of(admitted)
+            said: list[str] | None = [] if self.ports.meter.keeps_text(caller) else None
             failure: BaseException | None = None
             try:
                 answer.facts = msgspec.structs.replace(answer.facts, remaining=admitted.grant.remaining)
@@ -66,13 +70,17 @@ class Generation:
                 async with aclosing(self._answer(valid, answer)) as deltas:
                     async for delta in deltas:
                         ledger.count(delta, admitted.grant)
+                        if said is not None:
+                            said.append(delta.text)
                         yield delta
             except BaseException as error:
                 failure = error
                 raise
             finally:
-                self._after(admitted.grant.settle(ledger.spent(request)))
-                self.ports.meter.record(ledger.record(request, answer.facts, failure, draft))
+                free = answer.facts.cache == "hit"
+                self._after(admitted.grant.settle(NO_USAGE if free else ledger.spent(request)))
+                run = Run(request=request, answer="".join(said)) if said is not None else None
+                self.ports.meter.record(ledger.record(request, answer.facts, failure, draft), run)
 
     async def _answer(self, valid: Valid, answer: Answer) -> AsyncGenerator[ChatDelta, None]:
         route = self.router.route(valid.alias, valid.caller.tenant_id, valid.adapter.sha256 if valid.adapter else "")
@@ -93,7 +101,7 @@ class Generation:
                 yield delta
         if key and kept and opened.member.model_hash == model_hash:
             whole = CachedAnswer(deltas=tuple(kept), model=answer.facts.model, upstream=answer.facts.upstream)
-            self._after(self.ports.cache.put(key, whole, _tags(valid.caller)))
+            self._after(self.ports.cache.put(key, whole, tags_of(valid.request, valid.caller)))
 
     def _note(self, route: Route, opened: Opened, valid: Valid, answer: Answer, *, cacheable: bool) -> None:
         member = opened.member
@@ -167,8 +175,3 @@ class Generation:
 def _facts_of(known: CachedAnswer, valid: Valid, facts: Facts) -> Facts:
     adapter = valid.adapter.id if valid.adapter else ""
     return msgspec.structs.replace(facts, model=known.model, upstream=known.upstream, adapter=adapter, cache="hit")
-
-
-def _tags(caller: Caller) -> tuple[str, ...]:
-    ids = {"tenant": caller.tenant_id, "user": caller.user_id, "course": caller.course_id}
-    return tuple(f"{kind}:{value}" for kind, value in ids.items() if value is not None)

@@ -18,7 +18,7 @@ from inference_gateway.errors import (
     UpstreamOverloaded,
 )
 from inference_gateway.generation import Facts, Generation
-from inference_gateway.ports import AuthorisedAdapter, GenerationRecord
+from inference_gateway.ports import AuthorisedAdapter, GenerationRecord, Run
 from inference_gateway.routing.aliases import Alias, Aliases
 from inference_gateway.routing.member import Member
 from inference_gateway.routing.router import ExternalPolicy, Router
@@ -32,7 +32,11 @@ class Meter:
     def __init__(self) -> None:
         self.records: list[GenerationRecord] = []
 
-    def record(self, entry: GenerationRecord) -> None:
+    def keeps_text(self, caller: Caller) -> bool:
+        return True
+
+    def record(self, entry: GenerationRecord, run: Run | None = None) -> None:
+        assert run is not None
         self.records.append(entry)
 
 
