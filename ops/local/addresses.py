@@ -77,4 +77,4 @@ def running_settings(settings: Settings, needs: Iterable[str] = SERVERS) -> Sett
 def environment_of(settings: Settings) -> dict[str, str]:
     """Return the variables that make another process load exactly `settings`."""
     values = msgspec.structs.asdict(settings)
-    return {variable_name(field): str(value) for field, value in values.items() if str(value)}
+    return {variable_name(field): str(value) for field, value in values.items() if value is not None and str(value)}
