@@ -17,11 +17,8 @@ from inference_gateway.generation import Generation
 from inference_gateway.routing.build import router_from
 from inference_gateway.wire.answers import answer_error
 from inference_gateway.wire.auth import token_guard
-from inference_gateway.wire.chat import create_chat_completion
-from inference_gateway.wire.embeddings import create_embeddings
-from inference_gateway.wire.models import list_models
 from inference_gateway.wire.outermost import Outermost
-from inference_gateway.wire.service import live, metrics, ready
+from inference_gateway.wire.routes import ROUTES
 from ops.runtime.crypto import decode_key
 from ops.runtime.health import HealthRegistry
 from ops.runtime.logging import configure_logging, get_logger
@@ -67,7 +64,7 @@ def create_app(tokens: ServiceTokens, slot: EmbedderSlot, generation: Generation
     parts: dict[str, Any] = {"slot": slot, "generation": generation, "health": health}
     return Outermost(
         Litestar(
-            route_handlers=[create_embeddings, create_chat_completion, list_models, live, ready, metrics],
+            route_handlers=ROUTES,
             dependencies={name: _provide(part) for name, part in parts.items()},
             guards=[token_guard(tokens)],
             exception_handlers={Exception: answer_error},

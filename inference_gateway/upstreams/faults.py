@@ -28,14 +28,14 @@ def upstream_faults() -> Iterator[None]:
     try:
         yield
     except HfHubHTTPError as error:
-        raise _by_status(error.response) from None
+        raise by_status(error.response) from None
     except OverloadedError:
         raise UpstreamOverloaded(retry_after_seconds=RETRY_AFTER_SECONDS) from None
     except TextGenerationRefused:
         raise RequestRefused("The generation server refuses this request.") from None
     except TextGenerationError as error:
         if isinstance(error.__cause__, HfHubHTTPError):
-            raise _by_status(error.__cause__.response) from None
+            raise by_status(error.__cause__.response) from None
         raise UpstreamBroken("The generation server reports an error of its own.") from None
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
         raise GenerationUnavailable(
@@ -58,7 +58,8 @@ def text_of(piece: object) -> str:
     raise UpstreamBroken("The generation server's answer cannot be read: a piece is not text.")
 
 
-def _by_status(response: httpx2.Response) -> GatewayError:
+def by_status(response: httpx2.Response) -> GatewayError:
+    """Return what an answer other than 200 means."""
     status = response.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         told = response.headers.get("retry-after", "")

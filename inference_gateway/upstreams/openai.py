@@ -1,15 +1,17 @@
 """Servers that speak OpenAI's chat completions: vLLM, SGLang, llama.cpp, `transformers serve`, hosted ones."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
-from inference_gateway.contract import ChatDelta, ChatRequest, FinishReason, Usage
+import msgspec
+
+from inference_gateway.contract import ChatDelta, ChatRequest, ToolCallDelta, Usage
 from inference_gateway.replies import response_format
 from inference_gateway.upstreams.faults import text_of, upstream_faults
 from inference_gateway.upstreams.health import get_health
+from inference_gateway.upstreams.text import finish_reason, stream_text
 from inference_gateway.upstreams.transport import Connections
-
-_FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
 
 
 class OpenAIUpstream:
@@ -20,11 +22,16 @@ class OpenAIUpstream:
         self._connections = connections
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
-        """Stream a chat completion."""
+        """Stream a chat completion, or a completion where there is a raw prompt."""
+        if request.prompt is not None:
+            async with aclosing(stream_text(self._connections, request, self.model)) as deltas:
+                async for delta in deltas:
+                    yield delta
+            return
         with upstream_faults():
             async with self._connections.inference_client() as client:
                 chunks = await client.chat_completion(
-                    messages=[{"role": message.role, "content": message.content} for message in request.messages],
+                    messages=msgspec.to_builtins(request.messages),
                     model=self.model,
                     stream=True,
                     stream_options={"include_usage": True},
@@ -34,6 +41,8 @@ class OpenAIUpstream:
                     stop=list(request.stop) or None,
                     seed=request.seed,
                     response_format=_wanted_format(request),
+                    tools=msgspec.to_builtins(request.tools) or None,
+                    tool_choice=msgspec.to_builtins(request.tool_choice) if request.tools else None,
                 )
                 async for chunk in chunks:
                     yield self._delta(chunk)
@@ -55,7 +64,23 @@ class OpenAIUpstream:
             return ChatDelta(usage=usage, model=model)
         choice = chunk.choices[0]
         text = text_of(choice.delta.content)
-        return ChatDelta(text=text, finish_reason=_finish_reason(choice.finish_reason), usage=usage, model=model)
+        return ChatDelta(
+            text=text,
+            tool_calls=tuple(_call_piece(call) for call in choice.delta.tool_calls or ()),
+            finish_reason=finish_reason(choice.finish_reason),
+            usage=usage,
+            model=model,
+        )
+
+
+def _call_piece(call: Any) -> ToolCallDelta:
+    function = call.function
+    return ToolCallDelta(
+        index=call.index or 0,
+        id=text_of(call.id),
+        name=text_of(function.name),
+        arguments=text_of(function.arguments),
+    )
 
 
 class _Unread(dict[str, Any]):
@@ -67,7 +92,3 @@ class _Unread(dict[str, Any]):
 
 def _wanted_format(request: ChatRequest) -> Any:
     return None if request.json_schema is None else _Unread(response_format(request.json_schema))
-
-
-def _finish_reason(told: str | None) -> FinishReason | None:
-    return None if told is None else _FINISH_REASONS.get(told, "stop")

@@ -8,6 +8,7 @@ import httpx2
 import msgspec
 
 from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest, FinishReason, Usage
+from inference_gateway.toolcalls import refuse_tools
 from inference_gateway.transcript import transcript
 from inference_gateway.upstreams.faults import text_of, upstream_faults
 from inference_gateway.upstreams.health import get_health
@@ -33,9 +34,10 @@ class TgiUpstream:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
         """Stream a generation; TGI wants a temperature above 0 or none at all."""
+        refuse_tools(request, "This generation server")
         with upstream_faults():
             async with self._connections.inference_client() as client:
-                prompt = await self._prompt(request.messages)
+                prompt = request.prompt if request.prompt is not None else await self._prompt(request.messages)
                 pieces = await client.text_generation(
                     prompt,
                     model=f"{self._connections.base_url}/generate_stream",

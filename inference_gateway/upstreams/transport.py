@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 from huggingface_hub import AsyncInferenceClient, set_async_client_factory
+from huggingface_hub.utils._http import default_async_client_factory
 
 from inference_gateway.upstreams.address import is_refused
 
@@ -98,4 +99,6 @@ async def _read_errors(response: httpx2.Response) -> None:
 
 
 def _http_of_the_lender() -> httpx2.AsyncClient:
-    return _lender.get().http()
+    """Return a client on the pool of whoever asks; who has none, such as another user of the library, gets its own."""
+    lender = _lender.get(None)
+    return default_async_client_factory() if lender is None else lender.http()

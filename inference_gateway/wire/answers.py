@@ -1,4 +1,7 @@
-"""Errors on the wire: OpenAI's shape under /v1, problem documents (RFC 9457) elsewhere; one stable name for each."""
+"""Errors on the wire: OpenAI's shape under /v1, TGI's on its and TEI's paths, problem documents (RFC 9457) elsewhere.
+
+Each error has one stable name, which is the same in all three.
+"""
 
 from http import HTTPStatus
 from typing import Any
@@ -7,7 +10,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from inference_gateway.errors import GatewayError
+from inference_gateway.errors import GatewayError, GatewayOverloaded, RequestRefused, UpstreamBroken
 from ops.runtime.context import request_id
 from ops.runtime.logging import get_logger
 
@@ -18,6 +21,16 @@ _CODES_OF_THE_FRAMEWORK = {
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
     HTTPStatus.BAD_REQUEST: "invalid_request",
+}
+
+TGI_PATHS = frozenset({"/", "/generate", "/generate_stream", "/info", "/tokenize", "/embed", "/rerank"})
+_TGI_TYPES = {
+    RequestRefused.status: "validation",
+    HTTPStatus.BAD_REQUEST: "validation",
+    GatewayOverloaded.status: "overloaded",
+    UpstreamBroken.status: "generation",
+    HTTPStatus.GATEWAY_TIMEOUT: "generation",
+    HTTPStatus.SERVICE_UNAVAILABLE: "healthcheck",
 }
 
 
@@ -55,6 +68,11 @@ def openai_error(fault: Fault) -> dict[str, Any]:
     return {"error": {"message": fault.detail, "type": kind, "code": fault.code, "param": fault.pointer}}
 
 
+def tgi_error(fault: Fault) -> dict[str, Any]:
+    """Return the error of TGI and TEI; `error_type` is one of theirs where they have one, `code` the stable name."""
+    return {"error": fault.detail, "error_type": _TGI_TYPES.get(fault.status, fault.code), "code": fault.code}
+
+
 def problem(fault: Fault) -> dict[str, Any]:
     """Return a problem document."""
     return {
@@ -71,11 +89,14 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     fault = fault_of(error)
     if fault.code == GatewayError.code:
         log.error("unexpected_error", path=request.url.path, exc_info=error)
-    openai_shaped = request.url.path.startswith("/v1/")
-    body = openai_error(fault) if openai_shaped else problem(fault)
+    path = request.url.path
+    media_type = "application/json"
+    if path.startswith("/v1/"):
+        body = openai_error(fault)
+    elif path in TGI_PATHS:
+        body = tgi_error(fault)
+    else:
+        body, media_type = problem(fault), "application/problem+json"
     return Response(
-        content=msgspec.json.encode(body),
-        status_code=fault.status,
-        headers=fault.headers,
-        media_type="application/json" if openai_shaped else "application/problem+json",
+        content=msgspec.json.encode(body), status_code=fault.status, headers=fault.headers, media_type=media_type
     )

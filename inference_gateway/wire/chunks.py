@@ -1,52 +1,105 @@
-"""OpenAI's answers to a chat completion: the whole one, and the events of a streamed one."""
+"""OpenAI's answers: the whole ones, and the events of streamed ones."""
 
 import time
 from typing import Any
 
-import msgspec
-
-from inference_gateway.contract import ChatDelta, FinishReason, Usage
+from inference_gateway.contract import ChatDelta, ToolCallDelta, Usage
+from inference_gateway.errors import GatewayError
+from inference_gateway.wire.answering import PROBLEM, Whole, data_event
+from inference_gateway.wire.answers import fault_of, openai_error
 from ops.runtime.ids import new_id
 
+DONE = b"data: [DONE]\n\n"
 
-class Chunks:
+
+class _Chunks:
     """Events of one streamed completion, which share an id, a time and a model."""
 
-    def __init__(self, model: str) -> None:
-        self._common = {**_head("chat.completion.chunk"), "model": model}
+    kind: str
+    id_prefix: str
+
+    def __init__(self, model: str, include_usage: bool) -> None:
+        self._common = {**_head(self.id_prefix, self.kind), "model": model}
+        self._include_usage = include_usage
+
+    def closing(self, usage: Usage | None) -> bytes:
+        """Return the usage, when the client asked for it, and the end."""
+        if not self._include_usage or usage is None:
+            return DONE
+        return data_event({**self._common, "choices": [], "usage": _usage(usage)}) + DONE
+
+    def fault(self, error: GatewayError) -> bytes:
+        """Return the event that OpenAI's clients raise as an error."""
+        return data_event(openai_error(fault_of(error)), PROBLEM)
+
+    def _event(self, choice: dict[str, Any]) -> bytes:
+        return data_event({**self._common, "choices": [{"index": 0, **choice}]})
+
+
+class ChatChunks(_Chunks):
+    """A chat completion."""
+
+    kind = "chat.completion.chunk"
+    id_prefix = "chatcmpl"
 
     def opening(self) -> bytes:
         """Return the event that names the role."""
-        return self._event({"role": "assistant", "content": ""}, None)
+        return self._event({"delta": {"role": "assistant", "content": ""}, "finish_reason": None})
 
-    def of(self, delta: ChatDelta) -> bytes:
-        """Return the event of one piece."""
-        return self._event({"content": delta.text} if delta.text else {}, delta.finish_reason)
-
-    def closing(self, usage: Usage) -> bytes:
-        """Return the event that follows the last piece when the client asked for usage."""
-        return data_event({**self._common, "choices": [], "usage": _usage(usage)})
-
-    def _event(self, delta: dict[str, str], finish_reason: FinishReason | None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        return data_event({**self._common, "choices": [choice]})
+    def piece(self, delta: ChatDelta) -> bytes:
+        """Return the event of one piece; one that only brings the usage has none."""
+        if not (delta.text or delta.tool_calls or delta.finish_reason):
+            return b""
+        told: dict[str, Any] = {"content": delta.text} if delta.text else {}
+        if delta.tool_calls:
+            told["tool_calls"] = [_call_piece(piece) for piece in delta.tool_calls]
+        return self._event({"delta": told, "finish_reason": delta.finish_reason})
 
 
-def completion(model: str, text: str, finish_reason: FinishReason | None, usage: Usage | None) -> dict[str, Any]:
-    """Return the whole answer in one object."""
-    message = {"role": "assistant", "content": text}
-    choices = [{"index": 0, "message": message, "finish_reason": finish_reason}]
-    body = {**_head("chat.completion"), "model": model, "choices": choices}
-    return {**body, "usage": _usage(usage)} if usage is not None else body
+class TextChunks(_Chunks):
+    """A completion of raw text."""
+
+    kind = "text_completion"
+    id_prefix = "cmpl"
+
+    def opening(self) -> bytes:
+        """Return nothing: the first piece opens the stream."""
+        return b""
+
+    def piece(self, delta: ChatDelta) -> bytes:
+        """Return the event of one piece; one that only brings the usage has none."""
+        if not (delta.text or delta.finish_reason):
+            return b""
+        return self._event({"text": delta.text, "logprobs": None, "finish_reason": delta.finish_reason})
 
 
-def data_event(content: dict[str, Any]) -> bytes:
-    """Return one server-sent event."""
-    return b"data: " + msgspec.json.encode(content) + b"\n\n"
+def chat_completion(answer: Whole) -> dict[str, Any]:
+    """Return a chat completion in one object."""
+    message: dict[str, Any] = {"role": "assistant", "content": answer.text}
+    if answer.tool_calls:
+        message |= {"content": answer.text or None, "tool_calls": answer.tool_calls}
+    return _whole(answer, "chatcmpl", "chat.completion", {"message": message})
 
 
-def _head(kind: str) -> dict[str, Any]:
-    return {"id": f"chatcmpl-{new_id().hex}", "object": kind, "created": int(time.time())}
+def text_completion(answer: Whole) -> dict[str, Any]:
+    """Return a completion of raw text in one object."""
+    return _whole(answer, "cmpl", "text_completion", {"text": answer.text, "logprobs": None})
+
+
+def _whole(answer: Whole, id_prefix: str, kind: str, choice: dict[str, Any]) -> dict[str, Any]:
+    choices = [{"index": 0, **choice, "finish_reason": answer.finish_reason}]
+    body = {**_head(id_prefix, kind), "model": answer.model, "choices": choices}
+    return {**body, "usage": _usage(answer.usage)} if answer.usage is not None else body
+
+
+def _call_piece(piece: ToolCallDelta) -> dict[str, Any]:
+    function = {"name": piece.name, "arguments": piece.arguments} if piece.name else {"arguments": piece.arguments}
+    first = {"id": piece.id, "type": "function"} if piece.id else {}
+    return {"index": piece.index, **first, "function": function}
+
+
+def _head(id_prefix: str, kind: str) -> dict[str, Any]:
+    return {"id": f"{id_prefix}-{new_id().hex}", "object": kind, "created": int(time.time())}
 
 
 def _usage(usage: Usage) -> dict[str, int]:

@@ -88,7 +88,9 @@ class FakeServer:
 
     def generations(self) -> list[Received]:
         """The requests that asked for text."""
-        return [one for one in self.received if one.path in ("/v1/chat/completions", "/generate_stream")]
+        return [
+            one for one in self.received if one.path in ("/v1/chat/completions", "/v1/completions", "/generate_stream")
+        ]
 
 
 Answer = Callable[[FakeServer, Exchange], Awaitable[None]]

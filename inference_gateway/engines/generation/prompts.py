@@ -30,6 +30,10 @@ class Prompter:
             text = self._render_without_system(messages)
         return self._encode(text, special=False)
 
+    def raw_tokens(self, text: str) -> list[int]:
+        """Return the tokens of a text that is to be continued as it is."""
+        return self._encode(text, special=True)
+
     def _render_without_system(self, messages: Sequence[ChatMessage]) -> str:
         """Some templates know no system message: put it before the first of the user."""
         system = [message.content for message in messages if message.role == "system"]

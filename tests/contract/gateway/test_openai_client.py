@@ -116,3 +116,49 @@ async def test_errors_have_their_classes_and_stable_codes(chat: Any, embedding: 
     assert overloaded.value.code == "upstream_overloaded"
     assert overloaded.value.response.headers["retry-after"] == "7"
     assert (unknown.value.code, refused.value.code) == ("model_not_found", "invalid_token")
+
+
+TOOL: Any = {
+    "type": "function",
+    "function": {"name": "distance", "parameters": {"type": "object", "properties": {"body": {"type": "string"}}}},
+}
+
+
+async def test_a_raw_prompt_whole_and_streamed(chat: Any, fake_openai: FakeServer) -> None:
+    prompt = MESSAGES[0]["content"]
+    whole = await chat.completions.create(model="tutor", prompt=prompt, max_tokens=32)
+    stream = await chat.completions.create(
+        model="tutor", prompt=prompt, stream=True, stream_options={"include_usage": True}
+    )
+    chunks = [chunk async for chunk in stream]
+
+    assert whole.choices[0].text == "".join(chunk.choices[0].text for chunk in chunks if chunk.choices) == ANSWER
+    assert (whole.choices[0].finish_reason, whole.usage.completion_tokens) == ("stop", 7)
+    assert chunks[-1].usage.completion_tokens == 7
+    assert [sent.body["prompt"] for sent in fake_openai.generations()] == [prompt, prompt]
+
+
+async def test_a_raw_prompt_that_breaks_off(chat: Any, fake_openai: FakeServer) -> None:
+    fake_openai.behave("broken_json")
+    stream = await chat.completions.create(model="tutor", prompt=MESSAGES[0]["content"], stream=True)
+
+    text = ""
+    with pytest.raises(openai.APIError) as caught:
+        async for chunk in stream:
+            text += chunk.choices[0].text
+
+    assert (text, caught.value.code) == ("The moon is", "upstream_broken")
+
+
+async def test_tools_reach_the_server_as_they_came(chat: Any, fake_openai: FakeServer) -> None:
+    await chat.chat.completions.create(model="tutor", messages=MESSAGES, tools=[TOOL], tool_choice="required")
+
+    (sent,) = fake_openai.generations()
+    assert (sent.body["tools"], sent.body["tool_choice"]) == ([TOOL], "required")
+
+
+async def test_the_facts_are_in_the_headers(chat: Any) -> None:
+    reply = await chat.chat.completions.with_raw_response.create(model="tutor", messages=MESSAGES)
+
+    assert reply.headers["x-lyceum-model"]
+    assert (reply.headers["x-lyceum-degraded"], reply.headers["x-lyceum-cache"]) == ("false", "bypass")

@@ -97,6 +97,7 @@ def test_a_token_to_embed_does_not_generate(lonely_gateway: RunningGateway) -> N
         ("/v1/embeddings", {"input": "x", "dimensions": 7}, 422, "invalid_request", "/dimensions"),
         ("/v1/embeddings", {"input": "x", "model": "other"}, 404, "model_not_found", "/model"),
         ("/v1/chat/completions", {"messages": []}, 422, "invalid_request", "/messages"),
+        ("/v1/chat/completions", {"messages": [{"role": "user"}]}, 422, "invalid_request", "/messages/0/content"),
         ("/v1/chat/completions", {**CHAT, "n": 2}, 422, "invalid_request", "/n"),
         ("/v1/chat/completions", {**CHAT, "max_tokens": 10**26}, 422, "invalid_request", "/max_tokens"),
         ("/v1/chat/completions", {**CHAT, "temperature": -1}, 422, "invalid_request", "/temperature"),

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from inference_gateway.wire.body import explain
-from inference_gateway.wire.chat import ChatInput
+from inference_gateway.wire.chat_input import ChatInput
 from inference_gateway.wire.embeddings import EmbeddingInput
 
 
@@ -12,7 +12,7 @@ from inference_gateway.wire.embeddings import EmbeddingInput
     ("kind", "content", "pointer"),
     [
         (ChatInput, b'{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": 7}]}', "/messages/1/content"),
-        (ChatInput, b'{"messages": [{"role": "user"}]}', "/messages/0/content"),
+        (ChatInput, b'{"messages": [{"content": "hi"}]}', "/messages/0/role"),
         (ChatInput, b'{"messages": [{"role": "user", "content": "a"}], "stream_options": {"a/b~c": 1}}', "/stream_options/a~1b~0c"),
         (EmbeddingInput, b"[]", ""),
         (EmbeddingInput, b'{"input": {"a": 1}}', "/input"),

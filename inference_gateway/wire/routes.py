@@ -1,0 +1,24 @@
+"""All routes of the gateway."""
+
+from litestar.types import ControllerRouterHandler
+
+from inference_gateway.wire.chat import create_chat_completion
+from inference_gateway.wire.completions import create_completion
+from inference_gateway.wire.embeddings import create_embeddings
+from inference_gateway.wire.models import list_models
+from inference_gateway.wire.service import live, metrics, ready
+from inference_gateway.wire.tgi import generate, generate_either, generate_stream, info
+
+ROUTES: list[ControllerRouterHandler] = [
+    create_chat_completion,
+    create_completion,
+    create_embeddings,
+    generate,
+    generate_either,
+    generate_stream,
+    info,
+    list_models,
+    live,
+    metrics,
+    ready,
+]
