@@ -14,8 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 from torch import Tensor
 
+from inference_gateway.adapters.supply import AdapterSupply
 from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest
 from inference_gateway.engines.generation import metrics
+from inference_gateway.engines.generation.adapters import Adapters
 from inference_gateway.engines.generation.batch import Batch, Reading
 from inference_gateway.engines.generation.grammar import Grammar, Grammars
 from inference_gateway.engines.generation.memory import is_exhausted, release
@@ -24,7 +26,14 @@ from inference_gateway.engines.generation.prompts import Prompter
 from inference_gateway.engines.generation.sampling import choose
 from inference_gateway.engines.generation.sequence import Sequence, Wish
 from inference_gateway.engines.generation.waiting import Waiting
-from inference_gateway.errors import GatewayOverloaded, GenerationUnavailable, RequestRefused, UpstreamBroken
+from inference_gateway.errors import (
+    AdapterUnknown,
+    GatewayOverloaded,
+    GenerationUnavailable,
+    RequestRefused,
+    UpstreamBroken,
+)
+from inference_gateway.ports import AuthorisedAdapter
 from inference_gateway.toolcalls import refuse_tools
 from ops.runtime.logging import get_logger
 
@@ -34,6 +43,8 @@ PROBE = ChatRequest(messages=(ChatMessage(role="user", content="Hello"),), max_t
 HEALTHY_FOR_SECONDS = 10.0
 STUCK_AFTER_SECONDS = 120.0
 CLOSE_SECONDS = 10.0
+PARKED_SECONDS = 0.05
+IDLE_SECONDS = 5.0
 GOOD_STEPS_UNTIL_LARGER = 256
 """After memory ran out, the batch may double again when so many steps went well."""
 
@@ -50,12 +61,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class GenerationEngine:
     """The embedded generation engine. `stream` runs on any event loop."""
 
-    def __init__(self, model: LanguageModel, limits: Limits | None = None) -> None:
+    def __init__(self, model: LanguageModel, limits: Limits | None = None, supply: AdapterSupply | None = None) -> None:
         self.model = model
         self._limits = limits or Limits()
         self._places = self._limits.sequences
         self._good_steps = 0
         self._waiting = Waiting(self._places + self._limits.waiting, self._limits.waiting_seconds)
+        self._supply = supply
+        self._adapters = None if supply is None else Adapters(model, supply.source, supply.limits, self._waiting.wake)
         self._batch = Batch(model)
         self._reading: Reading | None = None
         self._prompter = Prompter(model.tokenizer)
@@ -66,15 +79,21 @@ class GenerationEngine:
         self._thread = threading.Thread(target=self._run, name="generate", daemon=True)
         self._thread.start()
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
+    async def stream(
+        self, request: ChatRequest, adapter: AuthorisedAdapter | None = None
+    ) -> AsyncGenerator[ChatDelta, None]:
         """Yield the answer; closing the iterator gives the place up at the next step.
 
+        An adapter that cannot be had is no error: the base model answers, `degraded`.
+
         Raises:
+            AdapterUnknown: no gate of this process has authorised the adapter for the person who asks, or it is only a name.
             RequestRefused: the prompt is too long, its roles are not what the model's template takes, or the schema is bad.
             GatewayOverloaded: too many wait, no place came free in time, or memory does not suffice.
             UpstreamBroken: the model failed.
         """
-        sequence = await self._sequence(request)
+        self._check_adapter(request, adapter)
+        sequence = await self._sequence(request, adapter)
         self._waiting.put(sequence)
         try:
             while True:
@@ -105,7 +124,21 @@ class GenerationEngine:
         self._thread.join(timeout=CLOSE_SECONDS)
         self._tokeniser.shutdown(wait=False, cancel_futures=True)
 
-    async def _sequence(self, request: ChatRequest) -> Sequence:
+    def _check_adapter(self, request: ChatRequest, adapter: AuthorisedAdapter | None) -> None:
+        """Ask again for what the gate has asked: that it is the adapter of the one who asks."""
+        try:
+            if adapter is not None and self._supply is not None:
+                self._supply.authority.check(adapter)
+            asked_by = (adapter.id, adapter.user_id) if adapter else ("", request.user_id)
+            is_proven = adapter is None or self._supply is not None
+            if not is_proven or (request.adapter, request.user_id) != asked_by:
+                raise AdapterUnknown  # noqa: TRY301 - counted with what the authority refuses
+        except AdapterUnknown:
+            metrics.ADAPTER_REFUSED.inc()
+            log.warning("adapter_refused_by_engine", adapter_id=adapter.id if adapter else "")
+            raise
+
+    async def _sequence(self, request: ChatRequest, adapter: AuthorisedAdapter | None) -> Sequence:
         loop = asyncio.get_running_loop()
         prompt, grammar = await loop.run_in_executor(self._tokeniser, self._prepare, request)
         room = self.model.context_tokens - len(prompt)
@@ -120,6 +153,7 @@ class GenerationEngine:
             top_p=1.0 if request.top_p is None else request.top_p,
             stops=request.stop,
             seed=request.seed,
+            adapter=adapter,
         )
         return Sequence(prompt, wish, self.model.decode, self.model.stop_tokens, self.model.name, grammar)
 
@@ -144,7 +178,7 @@ class GenerationEngine:
                 self._recover(failure)
             self._step_began = None
             if not self._batch.sequences and self._reading is None:
-                self._waiting.wait()
+                self._waiting.wait(self._idle_seconds())
         for sequence in [*self._forget(), *self._waiting.clear()]:
             sequence.fail(GenerationUnavailable("The generation engine is shutting down.", retry_after_seconds=1))
 
@@ -153,6 +187,8 @@ class GenerationEngine:
         if self._reading is not None and self._reading.sequence.left:
             self._reading = None
         self._waiting.expire()
+        if self._adapters is not None:
+            self._adapters.work(self._waiting.all(), self._adapters_in_use())
         budget = self._limits.tokens_read
         while budget > 0 and (reading := self._reading or self._next()) is not None:
             self._reading = reading
@@ -164,13 +200,26 @@ class GenerationEngine:
     def _next(self) -> Reading | None:
         if len(self._batch.sequences) >= self._places:
             return None
-        sequence = self._waiting.take(lambda one: self._batch.fits(one, self.model.cache_tokens))
+        sequence = self._waiting.take(lambda one: self._batch.fits(one, self.model.cache_tokens), self._can_run)
         if sequence is None:
             return None
         if sequence.started_at is None:
             sequence.started_at = time.monotonic()
             metrics.QUEUE_SECONDS.observe(sequence.started_at - sequence.created_at)
         return Reading(self.model, sequence)
+
+    def _can_run(self, sequence: Sequence) -> bool:
+        return self._adapters is None or self._adapters.can_serve(sequence)
+
+    def _adapters_in_use(self) -> set[str]:
+        running = [*self._batch.sequences, *([self._reading.sequence] if self._reading else [])]
+        return {sequence.adapter.id for sequence in running if sequence.adapter is not None}
+
+    def _idle_seconds(self) -> float | None:
+        """How long to sleep with an empty batch: not at all when one can run, not long while its adapter is on its way."""
+        if waiting := self._waiting.all():
+            return 0.0 if any(map(self._can_run, waiting)) else PARKED_SECONDS
+        return IDLE_SECONDS if self._adapters is not None and self._adapters.places else None
 
     def _read(self, reading: Reading, budget: int) -> int:
         read, logits = reading.advance(budget)
