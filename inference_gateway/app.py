@@ -3,8 +3,8 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +14,9 @@ from litestar.di import Provide
 
 from inference_gateway.engines.slot import EmbedderSlot
 from inference_gateway.generation import Generation
+from inference_gateway.ports import Ports
 from inference_gateway.routing.build import router_from
+from inference_gateway.stores import open_stores
 from inference_gateway.wire.answers import answer_error
 from inference_gateway.wire.auth import token_guard
 from inference_gateway.wire.outermost import Outermost
@@ -42,8 +44,13 @@ LAST_WORDS_SECONDS = 2
 """Before the end of the grace, what still flows is ended with an error of its own, and has so long to be sent."""
 
 
-def create_app(tokens: ServiceTokens, slot: EmbedderSlot, generation: Generation) -> Outermost:
-    """Return the ASGI application; its lifespan starts and stops the parts."""
+Stores = Callable[[Ports], AbstractAsyncContextManager[Ports]]
+
+
+def create_app(
+    tokens: ServiceTokens, slot: EmbedderSlot, generation: Generation, stores: Stores = nullcontext
+) -> Outermost:
+    """Return the ASGI application; its lifespan starts and stops the parts, `stores` opens what stands behind the ports."""
     health = HealthRegistry()
     health.add("embedder", slot.check, timeout_seconds=EMBEDDER_CHECK_SECONDS)
     if generation.model is not None:
@@ -53,13 +60,14 @@ def create_app(tokens: ServiceTokens, slot: EmbedderSlot, generation: Generation
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-        slot.start()
-        generation.start()
-        try:
-            yield
-        finally:
-            slot.close()
-            await generation.close()
+        async with stores(generation.ports) as generation.ports:
+            slot.start()
+            generation.start()
+            try:
+                yield
+            finally:
+                slot.close()
+                await generation.close()
 
     parts: dict[str, Any] = {"slot": slot, "generation": generation, "health": health}
     return Outermost(
@@ -108,6 +116,7 @@ def serve(settings: Settings) -> None:
         tokens=ServiceTokens(decode_key(settings.service_key)),
         slot=EmbedderSlot(settings.embedder),
         generation=generation,
+        stores=lambda unset: open_stores(settings, unset),
     )
     config = uvicorn.Config(
         app,

@@ -85,6 +85,7 @@ class ChatInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 def chat_request(wanted: ChatInput) -> ChatRequest:
     """Return what the pipe takes; raises `RequestRefused` for what only a second look shows."""
     return ChatRequest(
+        whole=not wanted.stream,
         messages=tuple(_message(message, index) for index, message in enumerate(wanted.messages)),
         max_tokens=wanted.max_completion_tokens or wanted.max_tokens or DEFAULT_COMPLETION_TOKENS,
         temperature=1.0 if wanted.temperature is None else wanted.temperature,

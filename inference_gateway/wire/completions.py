@@ -69,6 +69,7 @@ async def create_completion(
 
 def _request(wanted: CompletionInput) -> ChatRequest:
     return ChatRequest(
+        whole=not wanted.stream,
         prompt=wanted.prompt if isinstance(wanted.prompt, str) else wanted.prompt[0],
         max_tokens=wanted.max_tokens or DEFAULT_COMPLETION_TOKENS,
         temperature=1.0 if wanted.temperature is None else wanted.temperature,

@@ -2,6 +2,7 @@
 
 from litestar.types import ControllerRouterHandler
 
+from inference_gateway.wire.admin import drain_upstream, list_upstreams, resume_upstream
 from inference_gateway.wire.chat import create_chat_completion
 from inference_gateway.wire.completions import create_completion
 from inference_gateway.wire.embeddings import create_embeddings
@@ -13,12 +14,15 @@ ROUTES: list[ControllerRouterHandler] = [
     create_chat_completion,
     create_completion,
     create_embeddings,
+    drain_upstream,
     generate,
     generate_either,
     generate_stream,
     info,
     list_models,
+    list_upstreams,
     live,
     metrics,
     ready,
+    resume_upstream,
 ]
