@@ -1,41 +1,36 @@
-"""The worker's end of Redis: consumes job ids and hands them to the worker's event loop.
+"""The worker's end of Redis: takes messages, which say that jobs of a queue wait.
 
 Dramatiq moves messages and nothing else: no retries, results, delays or time limits of its own, for the job's row holds
-all of that. A message that is lost or comes twice changes nothing.
+all of that. A message that is lost or comes twice changes nothing, so it is acknowledged as soon as it is taken: those of
+a worker that dies are sent again by the clock.
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Protocol
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
-import dramatiq
+from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 
-from actors.actor import Actor
 from db.dispatch import BROKER_NAMESPACE
-from ops.runtime.redis import open_blocking_broker
+from ops.runtime.redis import RedisError, open_blocking_broker
 
 HEARTBEAT_TIMEOUT_MS = 30_000
 MAINTENANCE_CHANCE = 20_000
-"""In a million commands. Messages held by a dead process only take room: the clock pushes their ids again."""
-IDLE_POLL_MS = 250
+"""In a million commands. Messages held by a dead process only take room."""
 UNREAD_MESSAGE_TTL_MS = 3_600_000
 
 
-class RunJob(Protocol):
-    """What a message asks for."""
-
-    def __call__(self, job_id: UUID) -> Coroutine[Any, Any, None]: ...
+class MessagesUnavailable(Exception):
+    """Redis gave no answer."""
 
 
-class Consumer:
-    """Threads that fetch messages; each waits while the job it brought runs on `loop`."""
+class Messages:
+    """Takes several messages in one round trip, in threads of its own: a Redis that is silent holds up nothing else."""
 
-    def __init__(self, broker_url: str, actors: list[Actor[Any]], queues: set[str], threads: int, run: RunJob) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._run = run
-        broker = RedisBroker(  # type: ignore[no-untyped-call]
+    def __init__(self, broker_url: str, queues: Collection[str]) -> None:
+        self._broker = RedisBroker(  # type: ignore[no-untyped-call]
             client=open_blocking_broker(broker_url),
             namespace=BROKER_NAMESPACE,
             middleware=[],
@@ -43,31 +38,33 @@ class Consumer:
             maintenance_chance=MAINTENANCE_CHANCE,
             dead_message_ttl=UNREAD_MESSAGE_TTL_MS,
         )
-        for actor in actors:
-            if actor.kind.queue in queues:
-                self._declare(broker, actor)
-        self._broker = broker
-        self._worker = dramatiq.Worker(broker, queues=queues, worker_threads=threads, worker_timeout=IDLE_POLL_MS)
-        self._worker.queue_prefetch = threads  # more would sit hostage here while another worker idles
+        self._threads = ThreadPoolExecutor(len(queues), thread_name_prefix="messages")
 
-    def start(self) -> None:
-        """Begin to fetch."""
-        self._worker.start()
+    async def take(self, queue: str, count: int) -> list[UUID]:
+        """Take up to `count` messages of the queue, oldest first, and return the ids of the jobs they name.
 
-    async def stop(self, timeout_seconds: float) -> None:
-        """Fetch no more, wait for the jobs that run, and return the messages not begun."""
-        await asyncio.to_thread(self._worker.stop, int(timeout_seconds * 1000))
-        await asyncio.to_thread(self._broker.close)
+        Raises:
+            MessagesUnavailable: nothing was taken, or the clock will send it again.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._take, queue, count)
 
-    def _declare(self, broker: RedisBroker, actor: Actor[Any]) -> None:
-        def run(job_id: str) -> None:
-            asyncio.run_coroutine_threadsafe(self._run(UUID(job_id)), self._loop).result()
+    def close(self) -> None:
+        """Close the connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._broker.close()
 
-        dramatiq.Actor(
-            run,
-            broker=broker,
-            actor_name=actor.kind.name,
-            queue_name=actor.kind.queue,
-            priority=actor.kind.priority,
-            options={},
-        )
+    def _take(self, queue: str, count: int) -> list[UUID]:
+        try:
+            messages = [Message.decode(data) for data in self._broker.do_fetch(queue, count) if data is not None]
+            if messages:
+                self._acknowledge(queue, [message.options["redis_message_id"] for message in messages])
+        except RedisError as error:
+            raise MessagesUnavailable(type(error).__name__) from error
+        return [UUID(message.args[0]) for message in messages]
+
+    def _acknowledge(self, queue: str, message_ids: list[str]) -> None:
+        """Do for several messages what the broker's `ack` does for one; where its keys are stands in its `dispatch.lua`."""
+        with self._broker.client.pipeline() as pipeline:
+            pipeline.srem(f"{BROKER_NAMESPACE}:__acks__.{self._broker.broker_id}.{queue}", *message_ids)
+            pipeline.hdel(f"{BROKER_NAMESPACE}:{queue}.msgs", *message_ids)
+            pipeline.execute()

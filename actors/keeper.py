@@ -4,12 +4,13 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
 
 from db.jobs import Claim
-from db.lease_keeper import Beat, Begin, Hold, Order, Release
+from db.lease_keeper import Beat, Begin, Change, Hold, Order
 from ops.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -29,33 +30,46 @@ class LeaseKeeper:
         self._database_url = database_url
         self._silence_seconds = silence_seconds
         self._held: dict[UUID, Hold] = {}
+        self._released: list[UUID] = []
         self._process = self._start()
 
-    def hold(self, claim: Claim, lease_seconds: float, limit_seconds: float) -> None:
-        """Renew the attempt's lease from now on, for as long as the attempt may take."""
-        order = Hold(
-            job_id=claim.job_id,
-            fencing_token=claim.fencing_token,
-            lease_seconds=lease_seconds,
-            limit_seconds=limit_seconds,
-        )
-        self._held[claim.job_id] = order
-        self._tell(order)
+    def hold(self, claims: Sequence[tuple[Claim, float]], lease_seconds: float) -> None:
+        """Renew the attempts' leases from now on, each for as many seconds as stand beside it."""
+        held = [
+            Hold(
+                job_id=claim.job_id,
+                fencing_token=claim.fencing_token,
+                lease_seconds=lease_seconds,
+                limit_seconds=limit_seconds,
+            )
+            for claim, limit_seconds in claims
+        ]
+        self._held.update((order.job_id, order) for order in held)
+        self._change(held)
 
     def release(self, claim: Claim) -> None:
-        """Renew the attempt's lease no more."""
-        if self._held.pop(claim.job_id, None) is not None:
-            self._tell(Release(job_id=claim.job_id))
+        """Renew the attempt's lease no more. That may be told a second later, for what has ended has no lease."""
+        held = self._held.get(claim.job_id)
+        if held is not None and held.fencing_token == claim.fencing_token:
+            del self._held[claim.job_id]
+            self._released.append(claim.job_id)
 
     async def beat(self) -> None:
         """Tell it that the event loop turns, until cancelled."""
         while True:
-            self._tell(Beat())
+            if self._released:
+                self._change([])
+            else:
+                self._tell(Beat())
             await asyncio.sleep(BEAT_SECONDS)
 
     def close(self) -> None:
         """End the process."""
         self._end(self._process)
+
+    def _change(self, held: list[Hold]) -> None:
+        released, self._released = self._released, []
+        self._tell(Change(released=released, held=held))
 
     def _tell(self, order: Order) -> None:
         try:
@@ -64,8 +78,7 @@ class LeaseKeeper:
             log.warning("lease_keeper_restarted", error=type(error).__name__)
             self._end(self._process)
             self._process = self._start()
-            for held in self._held.values():
-                self._write(self._process, held)
+            self._write(self._process, Change(released=[], held=list(self._held.values())))
 
     def _start(self) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(
@@ -80,7 +93,9 @@ class LeaseKeeper:
     @staticmethod
     def _write(process: "subprocess.Popen[bytes]", order: Order) -> None:
         assert process.stdin is not None
-        os.write(process.stdin.fileno(), msgspec.json.encode(order) + b"\n")
+        line = msgspec.json.encode(order) + b"\n"
+        if os.write(process.stdin.fileno(), line) < len(line):
+            raise BlockingIOError("half an order is none")
 
     @staticmethod
     def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -9,10 +9,11 @@ from contextlib import AsyncExitStack
 from uuid import UUID
 
 import psutil
+import uvloop
 
-from actors.broker import Consumer
+from actors.broker import Messages
 from actors.crash import crash_hook
-from actors.families import REGISTRY
+from actors.feed import Feed
 from actors.keeper import LeaseKeeper
 from actors.runner import Runner
 from actors.tools import Tools, open_tools
@@ -56,7 +57,7 @@ def run_worker(settings: Settings, queues: Sequence[str] = QUEUES, threads: int 
     configure_telemetry("worker", settings)
     try:
         with exposed_metrics(settings.metrics_address):
-            asyncio.run(_work(settings, list(queues), threads))
+            uvloop.run(_work(settings, list(queues), threads))
     finally:
         shutdown_telemetry()
 
@@ -82,15 +83,15 @@ async def _work(settings: Settings, queues: list[str], threads: int) -> None:
         runner = Runner(worker_id, tools, crash_hook(settings.env), keeper=keeper)
         lock_key = await workers.add_worker(worker_id, socket.gethostname(), os.getpid(), queues, threads)
         lock = await stack.enter_async_context(SessionLock(settings.direct_database_url, WORKER_LOCK_CLASS, lock_key))
-        consumer = Consumer(settings.broker_url, list(REGISTRY.values()), set(queues), threads, runner.run)
-        consumer.start()
+        feed = Feed(Messages(settings.broker_url, queues), queues, threads, runner)
+        feed.start()
         log.info("worker_started", queues=queues, threads=threads)
         announce_ready()
         upkeep = asyncio.create_task(_keep_index(tools)) if "ingest" in queues else None
         await _stay_alive(worker_id, lock, stop)
         if upkeep is not None:
             upkeep.cancel()
-        await _drain(runner, consumer)
+        await _drain(runner, feed)
         await workers.stop_worker(worker_id)
         log.info("worker_stopped")
 
@@ -128,10 +129,10 @@ async def _keep_index(tools: Tools) -> None:
         await asyncio.sleep(pause)
 
 
-async def _drain(runner: Runner, consumer: Consumer) -> None:
+async def _drain(runner: Runner, feed: Feed) -> None:
     """Let short jobs finish, hand back the others."""
     runner.drain()
-    stopping = asyncio.create_task(consumer.stop(DRAIN_SECONDS + STOP_SECONDS))
+    stopping = asyncio.create_task(feed.stop(DRAIN_SECONDS + STOP_SECONDS))
     done, _ = await asyncio.wait({stopping}, timeout=DRAIN_SECONDS)
     if not done:
         log.info("jobs_handed_back", jobs=len(runner.running))

@@ -7,15 +7,17 @@ a lease, or whose worker is gone, is given back; effects are written only under 
 import asyncio
 import re
 import time
-from typing import Any, Literal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
 
-from actors.actor import REGISTRY, Actor, tell_of_end
+from actors.actor import Actor
 from actors.context import attempt_context, log_failure
+from actors.families import REGISTRY, tell_of_end
 from actors.keeper import LeaseKeeper
-from actors.lease import LEASE_SECONDS, keep_lease
+from actors.lease import LEASE_SECONDS, Leases
 from actors.succession import bring_forward
 from actors.tools import Tools
 from backend.errors import LyceumError
@@ -26,7 +28,9 @@ from backend.jobs.errors import JobStopped, PermanentFailure
 from backend.kit.subject import Subject
 from db.errors import DatabaseError, DatabaseUnavailable, LeaseLost
 from db.jobs import Claim, JobError
-from db.repositories import claims, job_upkeep, jobs
+from db.repositories import job_upkeep, jobs
+from db.repositories.claim_batches import claim_plain
+from db.repositories.claims import claim_next
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import UserId
 from ops.runtime.logging import get_logger
@@ -38,6 +42,8 @@ SIGNALS = GoldenSignals("jobs")
 STOP_SECONDS = 5.0
 DATABASE_PATIENCE_SECONDS = 30.0
 
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
 Ending = Literal["succeeded", "fanned-out", "cancelled", "handed-back", "lost"] | JobError
 
 
@@ -49,7 +55,7 @@ class Retryable(msgspec.Struct, frozen=True):
 
 
 class Runner:
-    """Runs jobs on the worker's loop, as many at once as it has threads."""
+    """Claims jobs and does their attempts on the worker's loop."""
 
     def __init__(
         self,
@@ -63,46 +69,99 @@ class Runner:
         self._tools = tools
         self._on_border = on_border
         self._lease_seconds = lease_seconds
+        self._leases = Leases(lease_seconds)
         self._keeper = keeper
-        self._draining = asyncio.Event()
-        self._hand_back = asyncio.Event()
+        self._draining = False
         self.running: set[UUID] = set()
 
     def drain(self) -> None:
         """Start nothing any more."""
-        self._draining.set()
+        self._draining = True
 
     def hand_back(self) -> None:
         """Stop what runs and return it unfinished; its attempts do not count."""
-        self._draining.set()
-        self._hand_back.set()
+        self._draining = True
+        self._leases.stop_all()
 
     async def run(self, job_id: UUID) -> None:
         """Claim the job, or one of its queue that is more urgent, and do one attempt."""
-        claim = await self._claim(job_id)
-        if claim is None:
-            return
-        job_id = claim.job_id
-        self.running.add(job_id)
+        async for claim in self.claim([job_id]):
+            await self.perform(claim)
+            await bring_forward([claim])
+
+    async def claim(self, messages: Sequence[UUID]) -> AsyncIterator[Claim]:
+        """Claim a job for each message of a queue: the one it names, a more urgent one, or none when none may start.
+
+        Each claim has to be given to `perform` or to `give_back`.
+        """
+        plain = await self._patiently(self._claim_plain, messages) if len(messages) > 1 else None
+        for claim in plain or ():
+            yield claim
+        started = {claim.job_id for claim in plain or ()}
+        for message in messages:
+            if message in started:
+                started.discard(message)
+            elif (found := await self._patiently(self._claim_next, message)) is not None:
+                yield found
+
+    async def perform(self, claim: Claim) -> None:
+        """Do the attempt and write its end."""
+        self.running.add(claim.job_id)
         try:
             with attempt_context(claim):
                 await self._attempt(claim)
         finally:
-            self.running.discard(job_id)
-        await bring_forward(claim)
+            self.running.discard(claim.job_id)
+            self._release(claim)
 
-    async def _claim(self, job_id: UUID) -> Claim | None:
+    async def give_back(self, claim: Claim) -> None:
+        """Return a job that was claimed and not begun; its attempt does not count."""
+        try:
+            await _write_end(None, Attempt(claim), "handed-back")
+        except DatabaseError as error:  # the clock takes it back when its lease has ended
+            log.info("claim_not_given_back", error=type(error).__name__)
+        finally:
+            self._release(claim)
+
+    async def _claim_plain(self, messages: Sequence[UUID]) -> list[Claim]:
+        if self._draining:
+            return []
+        claims = await claim_plain(messages, self._worker_id, self._lease_seconds, list(REGISTRY))
+        self._hold(claims)
+        return claims
+
+    async def _claim_next(self, message: UUID) -> Claim | None:
+        if self._draining:
+            await job_upkeep.give_back_message(message)
+            return None
+        claim = await claim_next(message, self._worker_id, self._lease_seconds, list(REGISTRY))
+        if claim is not None:
+            self._hold([claim])
+        return claim
+
+    async def _patiently(self, ask: Callable[[Asked], Awaitable[Answer]], about: Asked) -> Answer | None:
+        """Ask until the database answers; None when it does not for long: the clock sends the messages again."""
         give_up_at = time.monotonic() + DATABASE_PATIENCE_SECONDS
         while True:
             try:
-                if self._draining.is_set():
-                    await job_upkeep.give_back_message(job_id)
-                    return None
-                return await claims.claim_next(job_id, self._worker_id, self._lease_seconds, list(REGISTRY))
+                return await ask(about)
             except DatabaseUnavailable:
                 if time.monotonic() >= give_up_at:
-                    raise
+                    log.warning("claim_given_up")
+                    return None
                 await asyncio.sleep(1)
+
+    def _hold(self, claims: Sequence[Claim]) -> None:
+        """Keep the leases, before any work may stand in the way of that."""
+        for claim in claims:
+            self._leases.hold(claim)
+        if self._keeper is not None and claims:
+            self._keeper.hold([(claim, _limit_seconds(claim)) for claim in claims], self._lease_seconds)
+
+    def _release(self, claim: Claim) -> None:
+        self._leases.release(claim)
+        if self._keeper is not None:
+            self._keeper.release(claim)
 
     async def _attempt(self, claim: Claim) -> None:
         started_at = time.perf_counter()
@@ -124,34 +183,23 @@ class Runner:
         await self._settle(actor, attempt, ending)
 
     async def _perform(self, actor: Actor[Any], attempt: Attempt) -> Ending | Retryable:
-        claim = attempt.claim
+        claim, stop = attempt.claim, self._leases.stop_of(attempt.claim)
         work = asyncio.create_task(self._work(actor, attempt))
-        lease = asyncio.create_task(keep_lease(claim, self._lease_seconds))
-        leave = asyncio.create_task(self._hand_back.wait())
         try:
             limit = actor.kind.time_limit_seconds
-            if self._keeper is not None:
-                self._keeper.hold(claim, self._lease_seconds, limit)
-            await asyncio.wait({work, lease, leave}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {work, stop}
+            await asyncio.wait(either, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 return _ending_of(work)
-            reason: Ending | Retryable = Retryable(
-                JobError(type="time-limit", detail=f"It took more than {limit:g} s.")
-            )
-            if lease.done():
-                reason = "cancelled" if lease.result() == "cancel" else "lost"
-            elif leave.done():
-                reason = "handed-back"
+            late = Retryable(JobError(type="time-limit", detail=f"It took more than {limit:g} s."))
+            reason: Ending | Retryable = stop.result() if stop.done() else late
             work.cancel()
             await asyncio.wait({work}, timeout=STOP_SECONDS)
             if not work.done():
-                log.error("attempt_does_not_stop")  # its writes are fenced out; the thread is free for other work
+                log.error("attempt_does_not_stop")  # its writes are fenced out; the place is free for other work
             return reason
         finally:
-            for task in (lease, leave):
-                task.cancel()
-            if self._keeper is not None:
-                self._keeper.release(claim)
+            self._release(claim)
 
     async def _work(self, actor: Actor[Any], attempt: Attempt) -> None:
         claim = attempt.claim
@@ -173,6 +221,11 @@ class Runner:
                     continue
                 log.warning("end_not_written")
             return
+
+
+def _limit_seconds(claim: Claim) -> float:
+    actor = REGISTRY.get(claim.kind)
+    return actor.kind.time_limit_seconds if actor is not None else 0.0
 
 
 def _decoded(actor: Actor[Any], claim: Claim) -> Any:

@@ -38,7 +38,7 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag="begin"):
     silence_seconds: float
 
 
-class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
     """Keep the lease of an attempt for as long as it may take."""
 
     job_id: UUID
@@ -47,17 +47,18 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
     limit_seconds: float
 
 
-class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release"):
-    """The attempt has ended."""
+class Change(msgspec.Struct, frozen=True, kw_only=True, tag="change"):
+    """Attempts have ended, then others have been claimed."""
 
-    job_id: UUID
+    released: list[UUID]
+    held: list[Hold]
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True, tag="beat"):
     """The worker's event loop turns."""
 
 
-Order = Begin | Hold | Release | Beat
+Order = Begin | Change | Beat
 decoder: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)
 
 
@@ -76,10 +77,12 @@ class Keeper:
     def take(self, order: Order) -> None:
         """Note what begins or has ended; any order is a sign of life."""
         self._heard_at = time.monotonic()
-        if isinstance(order, Hold):
-            self._held[order.job_id] = (order, time.monotonic() + order.limit_seconds)
-        elif isinstance(order, Release):
-            self._held.pop(order.job_id, None)
+        if not isinstance(order, Change):
+            return
+        for job_id in order.released:
+            self._held.pop(job_id, None)
+        for hold in order.held:
+            self._held[hold.job_id] = (hold, self._heard_at + hold.limit_seconds)
 
     async def run(self) -> None:
         """Renew each third of the shortest lease; a database that is away is asked again a moment later."""

@@ -19,6 +19,11 @@ from ops.runtime.ids import JobId, new_id
 LIMIT_RETRY_SECONDS = 1.0
 """How soon a job over its limit is looked at again when no end of another brought it forward."""
 
+CAN_START_NOW = (
+    "({job}.waits_for = 'place' OR ({job}.waits_for IS NULL AND coalesce({job}.retry_at, now()) <= now()))"
+)
+"""What a row has to say: its time has come, and it waits for no other job."""
+
 
 class _Candidate(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
@@ -154,7 +159,7 @@ async def _choose(job_id: UUID, kinds: Sequence[str], tried: Sequence[UUID]) -> 
            FROM jobs own LEFT JOIN LATERAL (
                SELECT j.id, j.priority FROM jobs j
                WHERE j.queue = own.queue AND j.state IN ('queued', 'waiting') AND j.pushed_at IS NOT NULL
-                 AND j.id <> own.id AND j.id <> ALL($3) AND j.kind = ANY($2) AND j.cancel_requested_at IS NULL
+                 AND j.id <> own.id AND j.id <> ALL($3) AND j.kind || '' = ANY($2) AND j.cancel_requested_at IS NULL
                  AND (j.waits_for = 'place' OR (j.waits_for IS NULL AND coalesce(j.retry_at, now()) <= now()))
                ORDER BY j.priority, j.pushed_at LIMIT 1) b ON true
            WHERE own.id = $1""",

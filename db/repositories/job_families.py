@@ -3,6 +3,7 @@
 Whoever ends a job looks after its commit for those that waited for it; the clock looks for all, should that one have died.
 """
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -19,6 +20,8 @@ PREDECESSOR_FAILED = JobError(type="predecessor-failed", detail="The job before 
 
 _CHILD_LIVES = "EXISTS (SELECT FROM jobs c WHERE c.parent_id = j.id AND c.state IN ('queued', 'waiting', 'running'))"
 _CHILD_FAILED = "EXISTS (SELECT FROM jobs c WHERE c.parent_id = j.id AND c.state IN ('dead', 'cancelled'))"
+_COULD_START = """j.state IN ('queued', 'waiting') AND j.pushed_at IS NULL AND j.cancel_requested_at IS NULL
+    AND (j.waits_for = 'place' OR (j.waits_for IS NULL AND coalesce(j.retry_at, now()) <= now()))"""
 _AWAITS_CHILDREN = "j.state = 'waiting' AND j.waits_for = 'children'"
 _AWAITS_PREDECESSOR = "j.state = 'waiting' AND j.waits_for = 'predecessor'"
 
@@ -40,9 +43,21 @@ async def children(job_id: UUID) -> list[ChildRow]:
     )
 
 
-class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    successors: bool
-    others: bool
+async def awaited(ended: Sequence[Claim]) -> set[UUID]:
+    """Return which of these ended jobs somebody waits for: a parent, a successor, or others in their places."""
+    found = await query.fetch_values(
+        """SELECT e.job_id FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[]) AS e (job_id, kind, tenant_id, key)
+           WHERE EXISTS (SELECT FROM jobs s WHERE s.after_id = e.job_id AND s.state = 'waiting' AND s.waits_for = 'predecessor')
+              OR EXISTS (SELECT FROM jobs j WHERE j.kind = e.kind AND j.tenant_id = e.tenant_id AND {rest})
+              OR EXISTS (SELECT FROM jobs j WHERE j.kind = e.kind AND j.concurrency_key = e.key AND {rest})""".replace(
+            "{rest}", _COULD_START
+        ),
+        [claim.job_id for claim in ended],
+        [claim.kind for claim in ended],
+        [claim.tenant_id for claim in ended],
+        [claim.concurrency_key for claim in ended],
+    )
+    return {*found, *(claim.job_id for claim in ended if claim.parent_id is not None)}
 
 
 async def after(ended: Claim) -> tuple[list[PushRow], list[PushRow]]:
@@ -51,19 +66,8 @@ async def after(ended: Claim) -> tuple[list[PushRow], list[PushRow]]:
     A parent is freed by its last child, a successor by the success of the job before it. Failures are the clock's.
     """
     freed = [] if ended.parent_id is None else await _free_parents("j.id = $1", ended.parent_id)
-    waiting = await query.fetch_one(
-        _Waiting,
-        f"""SELECT EXISTS (SELECT FROM jobs WHERE after_id = $4 AND state = 'waiting' AND waits_for = 'predecessor') AS successors,
-                   EXISTS (SELECT FROM jobs j WHERE {_in_its_place(ended)}) AS others""",
-        ended.kind,
-        ended.tenant_id,
-        ended.concurrency_key,
-        ended.job_id,
-    )
-    assert waiting is not None
-    if waiting.successors:
-        freed += await _free_successors("j.after_id = $1", ended.job_id)
-    return freed, await next_in_place(ended) if waiting.others else []
+    freed += await _free_successors("j.after_id = $1", ended.job_id)
+    return freed, await next_in_place(ended)
 
 
 async def release_all() -> None:
@@ -151,6 +155,4 @@ async def next_in_place(ended: Claim) -> list[PushRow]:
 
 def _in_its_place(ended: Claim) -> str:
     place = "j.tenant_id = $2" if ended.concurrency_key is None else "(j.tenant_id = $2 OR j.concurrency_key = $3)"
-    return f"""j.kind = $1 AND {place} AND $3::text IS NOT DISTINCT FROM $3 AND j.state IN ('queued', 'waiting')
-               AND j.pushed_at IS NULL AND j.cancel_requested_at IS NULL
-               AND (j.waits_for = 'place' OR (j.waits_for IS NULL AND coalesce(j.retry_at, now()) <= now()))"""
+    return f"j.kind = $1 AND {place} AND $3::text IS NOT DISTINCT FROM $3 AND {_COULD_START}"

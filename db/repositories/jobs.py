@@ -1,5 +1,6 @@
 """The job table as a queue: leases, progress, endings. Claims stand in `claims`, lists in `job_search`, repairs in `job_upkeep`."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -52,6 +53,7 @@ COLUMNS = ", ".join(JobRow.__struct_fields__)
 
 
 class _Renewed(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
     cancel: bool
 
 
@@ -73,19 +75,24 @@ async def events_after(job_id: UUID, after: int, limit: int = 500) -> list[JobEv
     )
 
 
-async def renew(claim_: Claim, lease_seconds: float) -> Lease:
-    """Prolong the lease and say whether the attempt may go on."""
-    row = await query.fetch_one(
+async def renew_all(claims: Sequence[Claim], lease_seconds: float) -> dict[UUID, Lease]:
+    """Prolong the leases and say which attempts may go on; one that is missing in the answer has lost its lease."""
+    rows = await query.fetch(
         _Renewed,
         """UPDATE jobs SET lease_until = now() + $3 * interval '1 second'
-           WHERE id = $1 AND fencing_token = $2 AND state = 'running' RETURNING cancel_requested_at IS NOT NULL AS cancel""",
-        claim_.job_id,
-        claim_.fencing_token,
+           FROM unnest($1::uuid[], $2::bigint[]) AS held (job_id, token)
+           WHERE id = job_id AND fencing_token = token AND state = 'running'
+           RETURNING id, cancel_requested_at IS NOT NULL AS cancel""",
+        [claim.job_id for claim in claims],
+        [claim.fencing_token for claim in claims],
         float(lease_seconds),
     )
-    if row is None:
-        return "lost"
-    return "cancel" if row.cancel else "held"
+    return {row.id: "cancel" if row.cancel else "held" for row in rows}
+
+
+async def renew(claim_: Claim, lease_seconds: float) -> Lease:
+    """Prolong one lease and say whether the attempt may go on."""
+    return (await renew_all([claim_], lease_seconds)).get(claim_.job_id, "lost")
 
 
 async def report(uow: UnitOfWork, claim_: Claim, stage: str, items_done: int = 0, items_total: int = 0) -> Lease:

@@ -37,6 +37,7 @@ log = get_logger(__name__)
 THREADS = 6
 WITHOUT = "LEDGER_WITHOUT"
 FENCED = "AND fencing_token = $2 AND state = 'running'"
+RENEWED = "AND fencing_token = token AND state = 'running'"
 RETRY_SECONDS = 0.3
 
 
@@ -90,7 +91,9 @@ def _take_out_fencing() -> None:
 
 
 def _opened(argument: Any) -> Any:
-    return argument.replace(FENCED, "AND $2::bigint IS NOT NULL") if isinstance(argument, str) else argument
+    if not isinstance(argument, str):
+        return argument
+    return argument.replace(FENCED, "AND $2::bigint IS NOT NULL").replace(RENEWED, "")
 
 
 async def _enqueue(settings: Settings, someone: Someone, requests: list[Request], seconds: float) -> None:

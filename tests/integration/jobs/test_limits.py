@@ -88,7 +88,7 @@ async def test_the_end_of_a_job_brings_the_next_forward(someone: Someone, monkey
     running = await claimed(first)
     assert await claims.claim(second, new_id(), 5) is None
     await succeed(running)
-    await succession.bring_forward(running)
+    await succession.bring_forward([running])
     assert [dispatch.job_id for dispatch in redis.pushed] == [second]
     assert await query.fetch_value("SELECT pushed_at FROM jobs WHERE id = $1", third) is None
 
@@ -98,7 +98,7 @@ async def test_what_redis_did_not_take_is_left_to_the_clock(someone: Someone, mo
     first, second = await enqueue(KEYED, someone, "k/1", "k/2")
     running = await claimed(first)
     await succeed(running)
-    await succession.bring_forward(running)
+    await succession.bring_forward([running])
     await query.execute("UPDATE jobs SET created_at = now() - interval '1 minute'")
     assert [row.id for row in await job_upkeep.jobs_to_push([])] == [second]
 
