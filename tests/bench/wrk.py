@@ -1,4 +1,4 @@
-"""wrk, with its requests spread over signed-in people."""
+"""wrk, with its requests spread over signed-in people, or written out by the caller."""
 
 import subprocess
 import tempfile
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-SCRIPT = Path(__file__).with_name("rotating.lua")
+ROTATING = Path(__file__).with_name("rotating.lua")
+POSTING = Path(__file__).with_name("posting.lua")
 CONNECTIONS = 16
 
 
@@ -32,10 +33,23 @@ def run_wrk(url: str, tokens: Sequence[str], seconds: int) -> Load:
     Raises:
         RuntimeError: wrk is missing or failed, or an answer was not a success.
     """
-    with tempfile.NamedTemporaryFile("w", suffix=".tokens") as file:
-        file.write("\n".join(tokens))
+    return _run(url, ROTATING, "\n".join(tokens), CONNECTIONS, seconds)
+
+
+def run_requests(url: str, requests: Sequence[str], connections: int, seconds: int) -> Load:
+    """Send the `requests`, each an HTTP request in full, in turn over so many connections.
+
+    Raises:
+        RuntimeError: as `run_wrk` does.
+    """
+    return _run(url, POSTING, "\0".join(requests), connections, seconds)
+
+
+def _run(url: str, script: Path, content: str, connections: int, seconds: int) -> Load:
+    with tempfile.NamedTemporaryFile("w", suffix=".wrk") as file:
+        file.write(content)
         file.flush()
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(SCRIPT), url, "--", file.name]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url, "--", file.name]
         try:
             done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 30)
         except FileNotFoundError as error:

@@ -1,0 +1,62 @@
+"""Many answers that stream side by side, read as they come: how late each piece is, and what reading cost the gateway."""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping, Sequence
+
+import aiohttp
+import msgspec
+import uvloop
+
+from tests.bench.gateways import MODEL, Gateway
+
+STREAMS = 500
+TOKENS = 40
+SPREAD_SECONDS = 1.0
+LIMIT_SECONDS = 60.0
+_WRITTEN = re.compile(rb'"content": ?" (\d+\.\d+)"')
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """What was seen: whole answers, the milliseconds each piece took, the gateway's processor time and memory (MB)."""
+
+    whole: int
+    delays_ms: list[float]
+    cpu_seconds: float
+    rss_mb: float
+
+
+def watch(gateway: Gateway) -> Watched:
+    """Ask for all answers within a second and read them to their end."""
+    used = gateway.cpu_seconds
+    answers = uvloop.run(_read_all(gateway.url, gateway.headers()))
+    return Watched(
+        whole=sum(len(delays) == TOKENS for delays in answers),
+        delays_ms=[delay for delays in answers for delay in delays],
+        cpu_seconds=gateway.cpu_seconds - used,
+        rss_mb=gateway.rss_mb,
+    )
+
+
+async def _read_all(url: str, headers: Sequence[Mapping[str, str]]) -> list[list[float]]:
+    timeout = aiohttp.ClientTimeout(total=LIMIT_SECONDS)
+    async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
+        return await asyncio.gather(
+            *(_read(session, headers[number % len(headers)], number) for number in range(STREAMS))
+        )
+
+
+async def _read(session: aiohttp.ClientSession, headers: Mapping[str, str], number: int) -> list[float]:
+    await asyncio.sleep(SPREAD_SECONDS * number / STREAMS)
+    messages = [{"role": "user", "content": f"Slowly, for learner {number}."}]
+    body = {"model": MODEL, "messages": messages, "max_tokens": TOKENS, "temperature": 0.7, "stream": True}
+    delays: list[float] = []
+    try:
+        async with session.post("/v1/chat/completions", json=body, headers=headers) as response:
+            async for line in response.content:
+                if (written := _WRITTEN.search(line)) is not None:
+                    delays += [(time.monotonic() - float(written[1])) * 1000]
+    except (aiohttp.ClientError, TimeoutError):
+        pass  # the answer is not whole, and counted as that
+    return delays
