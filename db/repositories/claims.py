@@ -19,9 +19,7 @@ from ops.runtime.ids import JobId, new_id
 LIMIT_RETRY_SECONDS = 1.0
 """How soon a job over its limit is looked at again when no end of another brought it forward."""
 
-CAN_START_NOW = (
-    "({job}.waits_for = 'place' OR ({job}.waits_for IS NULL AND coalesce({job}.retry_at, now()) <= now()))"
-)
+CAN_START_NOW = "({job}.waits_for = 'place' OR ({job}.waits_for IS NULL AND coalesce({job}.retry_at, now()) <= now()))"
 """What a row has to say: its time has come, and it waits for no other job."""
 
 
