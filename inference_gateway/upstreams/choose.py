@@ -9,7 +9,7 @@ from inference_gateway.engines.generation.slot import GeneratorSlot, Wanted
 from inference_gateway.engines.model_files import ModelFilesError
 from inference_gateway.upstreams.address import AddressRefused, checked_address
 from inference_gateway.upstreams.deadlines import Deadlines
-from inference_gateway.upstreams.openai import OpenAIUpstream
+from inference_gateway.upstreams.direct import DirectUpstream
 from inference_gateway.upstreams.protocol import Upstream
 from inference_gateway.upstreams.tgi import SERVED_MODEL, TgiUpstream
 from inference_gateway.upstreams.transport import Connections
@@ -52,7 +52,9 @@ def remote(place: Place, deadlines: Deadlines) -> Upstream:
     """Return the upstream at an address."""
     connections = Connections(place.address, place.key, deadlines.connect_seconds)
     model = place.model or SERVED_MODEL
-    return TgiUpstream(connections, model) if place.api == "tgi" else OpenAIUpstream(connections, model)
+    if place.api == "tgi":
+        return TgiUpstream(connections, model)
+    return DirectUpstream(connections, model, deadlines.connect_seconds)
 
 
 def embedded(model: str, sha256: str, precision: str, told_by: str) -> Upstream:

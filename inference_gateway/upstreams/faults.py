@@ -60,10 +60,13 @@ def text_of(piece: object) -> str:
 
 def by_status(response: httpx2.Response) -> GatewayError:
     """Return what an answer other than 200 means."""
-    status = response.status_code
+    return of_status(response.status_code, response.headers.get("retry-after", ""))
+
+
+def of_status(status: int, retry_after: str) -> GatewayError:
+    """Return what a status other than 200 means; `retry_after` is the header, or empty."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        told = response.headers.get("retry-after", "")
-        seconds = int(told) if told.isdigit() else RETRY_AFTER_SECONDS
+        seconds = int(retry_after) if retry_after.isdigit() else RETRY_AFTER_SECONDS
         return UpstreamOverloaded(retry_after_seconds=max(seconds, 1))
     if status in _REFUSED:
         return RequestRefused(f"The generation server refuses this request ({status}).")

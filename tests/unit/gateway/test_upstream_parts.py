@@ -10,7 +10,7 @@ from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest
 from inference_gateway.errors import UpstreamBroken, UpstreamTimeout
 from inference_gateway.upstreams.choose import upstream_from
 from inference_gateway.upstreams.deadlines import Deadlines, with_deadlines
-from inference_gateway.upstreams.openai import OpenAIUpstream
+from inference_gateway.upstreams.direct import DirectUpstream
 from inference_gateway.upstreams.tgi import TgiUpstream, transcript, without_beginning
 from ops.runtime.settings import Settings
 from tests.fakes.server import Exchange, FakeServer, serving
@@ -67,7 +67,7 @@ def test_settings_choose_the_upstream() -> None:
     openai = upstream_from(Settings(generation_url="http://h:1/v1/"))
     tgi = upstream_from(Settings(generation_url="http://h:1", generation_api="tgi", generation_model="tutor"))
 
-    assert isinstance(openai, OpenAIUpstream)
+    assert isinstance(openai, DirectUpstream)
     assert isinstance(tgi, TgiUpstream)
     assert (openai.model, tgi.model) == ("tgi", "tutor")
 

@@ -1,5 +1,7 @@
 """Addresses that may not be an upstream's, in every notation a resolver takes."""
 
+from typing import Literal
+
 import pytest
 
 from inference_gateway.errors import GenerationUnavailable
@@ -7,6 +9,7 @@ from inference_gateway.upstreams.address import AddressRefused, checked_address
 from inference_gateway.upstreams.choose import Place, remote
 from inference_gateway.upstreams.deadlines import Deadlines
 from tests.fakes.openai_server import openai_server
+from tests.fakes.tgi_server import tgi_server
 from tests.gateways import deltas_of, pipe_of
 from tests.unit.gateway.routing.members import REQUEST
 
@@ -61,14 +64,19 @@ def test_others_are_taken_without_v1(url: str, base: str) -> None:
     assert checked_address(url) == base
 
 
-async def test_a_name_that_leads_to_a_refused_address_gets_nothing_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    with openai_server() as fake:
-        upstream = remote(Place(api="openai", address=fake.url, model="m", key="k"), Deadlines())
-        monkeypatch.setattr("inference_gateway.upstreams.transport.is_refused", lambda host: host == "127.0.0.1")
+@pytest.mark.parametrize(("api", "module"), [("openai", "direct"), ("tgi", "transport")])
+async def test_a_name_that_leads_to_a_refused_address_gets_nothing_sent(
+    api: Literal["openai", "tgi"], module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with openai_server() if api == "openai" else tgi_server() as fake:
+        upstream = remote(Place(api=api, address=fake.url, model="m", key="k"), Deadlines())
+        name = f"inference_gateway.upstreams.{module}.is_refused"
+        monkeypatch.setattr(name, lambda host: host == "127.0.0.1")
         with pytest.raises(GenerationUnavailable):
             await anext(deltas_of(pipe_of(upstream), REQUEST))
-        monkeypatch.setattr("inference_gateway.upstreams.transport.is_refused", lambda _host: False)
+        assert fake.received == []
+        monkeypatch.setattr(name, lambda _host: False)
         assert [delta async for delta in deltas_of(pipe_of(upstream), REQUEST)]
         await upstream.close()
 
-    assert len(fake.received) == 1
+    assert len(fake.generations()) == 1

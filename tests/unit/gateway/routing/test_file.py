@@ -6,7 +6,7 @@ import pytest
 
 from inference_gateway.errors import ModelUnknown
 from inference_gateway.routing.build import router_from
-from inference_gateway.upstreams.openai import OpenAIUpstream
+from inference_gateway.upstreams.direct import DirectUpstream
 from inference_gateway.upstreams.tgi import TgiUpstream
 from ops.runtime.settings import Settings, SettingsError, load_settings
 
@@ -61,7 +61,7 @@ def test_a_file_becomes_upstreams_and_names(tmp_path: Path) -> None:
     with pytest.raises(ModelUnknown):
         router.aliases.find("tutor@beta")
     gpu, tgi = router.members["gpu-1"], router.members["tgi"]
-    assert isinstance(gpu.upstream, OpenAIUpstream)
+    assert isinstance(gpu.upstream, DirectUpstream)
     assert isinstance(tgi.upstream, TgiUpstream)
     assert gpu.deadlines.first_seconds == 20
     assert tgi.serves("cohort@" + "a" * 64)

@@ -1,0 +1,155 @@
+"""OpenAI's chat completions over aiohttp: the hot path. Through `huggingface_hub` a request costs several times as much.
+
+A contract test shows that both give the same pieces and the same errors, whatever the server does.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from typing import Any
+
+import aiohttp
+import msgspec
+import yarl
+from aiohappyeyeballs import AddrInfoType
+
+from inference_gateway.contract import ChatDelta, ChatRequest
+from inference_gateway.errors import GenerationUnavailable, UpstreamBroken
+from inference_gateway.replies import response_format
+from inference_gateway.upstreams.address import is_refused
+from inference_gateway.upstreams.chunks import END, EventData, delta_of, joined
+from inference_gateway.upstreams.faults import RETRY_AFTER_SECONDS, of_status
+from inference_gateway.upstreams.health import get_health
+from inference_gateway.upstreams.text import stream_text
+from inference_gateway.upstreams.transport import Connections
+
+KEEP_ALIVE_SECONDS = 30.0
+END_SECONDS = 0.1
+"""How long the last bytes may take after the last event, so that the connection can be used again."""
+
+_NOT_SENT = ("User-Agent", "Accept", "Accept-Encoding")
+
+
+class DirectUpstream:
+    """A server that speaks OpenAI's chat completions. Raw prompts and health checks go through `connections`."""
+
+    def __init__(self, connections: Connections, model: str, connect_seconds: float) -> None:
+        self.model = model
+        self._connections = connections
+        self._url = yarl.URL(f"{connections.base_url}/v1/chat/completions")
+        self._headers = {"Content-Type": "application/json"}
+        self._headers.update({name: value for name, value in connections.plain_headers().items() if value})
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds)
+        self._session: aiohttp.ClientSession | None = None
+
+    def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
+        """Stream a chat completion, or a completion where there is a raw prompt."""
+        if request.prompt is not None:
+            return stream_text(self._connections, request, self.model)
+        return self._chat(request)
+
+    async def check(self) -> None:
+        """Ask `/health`, and `/v1/models` where there is none."""
+        await get_health(self._connections, "/health", "/v1/models")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+        await self._connections.close()
+
+    async def _chat(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
+        pieces_of = _together if request.whole else _one_by_one
+        events = EventData()
+        try:
+            body = _body(request, self.model)
+            async with self._opened().post(self._url, data=body, allow_redirects=False) as response:
+                if response.status != 200:
+                    raise of_status(response.status, response.headers.get("retry-after", ""))
+                async for data in response.content.iter_any():
+                    come = events.feed(data)
+                    ended = END in come
+                    for delta in pieces_of(come[: come.index(END)] if ended else come, self.model):
+                        yield delta
+                    if ended:
+                        await _read_to_the_end(response)
+                        return
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise GenerationUnavailable(
+                f"The generation server cannot be reached: {type(error).__name__}.",
+                retry_after_seconds=RETRY_AFTER_SECONDS,
+            ) from None
+        except aiohttp.ClientError as error:
+            raise UpstreamBroken(f"The generation server broke off: {type(error).__name__}.") from None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """Return the session, which can only be made on an event loop. Permits bound its connections."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS, socket_factory=_socket_to
+                ),
+                headers=self._headers,
+                skip_auto_headers=_NOT_SENT,
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(),
+            )
+        return self._session
+
+
+def _socket_to(address: AddrInfoType) -> socket.socket:
+    """Return a socket for one address, unless no upstream may be there: what a name leads to is only known now."""
+    family, kind, protocol, _name, place = address
+    if is_refused(str(place[0])):
+        raise OSError("the name leads to an address where no upstream may be")
+    return socket.socket(family, kind, protocol)
+
+
+async def _read_to_the_end(response: aiohttp.ClientResponse) -> None:
+    if response.content.at_eof():
+        return
+    try:
+        async with asyncio.timeout(END_SECONDS):
+            await response.content.readany()
+    except TimeoutError:
+        return  # the connection is closed, not used again
+
+
+def _one_by_one(events: Sequence[bytes], model: str) -> Iterator[ChatDelta]:
+    for event in events:
+        yield delta_of(event, model)
+
+
+def _together(events: Sequence[bytes], model: str) -> Iterator[ChatDelta]:
+    """Yield what came together as one piece, also before an error: it is counted."""
+    deltas: list[ChatDelta] = []
+    try:
+        for event in events:
+            deltas.append(delta_of(event, model))  # noqa: PERF401 - what is good before an error must be kept
+    finally:
+        if deltas:
+            yield joined(deltas)
+
+
+def _body(request: ChatRequest, model: str) -> bytes:
+    wanted: dict[str, Any] = {
+        "model": model,
+        "messages": request.messages,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+    }
+    if request.top_p is not None:
+        wanted["top_p"] = request.top_p
+    if request.stop:
+        wanted["stop"] = request.stop
+    if request.seed is not None:
+        wanted["seed"] = request.seed
+    if request.json_schema is not None:
+        wanted["response_format"] = response_format(request.json_schema)
+    if request.tools:
+        wanted["tools"] = request.tools
+        wanted["tool_choice"] = request.tool_choice
+    return msgspec.json.encode(wanted)

@@ -1,0 +1,104 @@
+"""The upstream over aiohttp gives what the one over `huggingface_hub` gives, whatever the server does."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import get_args
+
+import msgspec
+import pytest
+
+from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest, Function, Tool
+from inference_gateway.errors import GatewayError, UpstreamTimeout
+from inference_gateway.upstreams.deadlines import with_deadlines
+from inference_gateway.upstreams.direct import DirectUpstream
+from inference_gateway.upstreams.openai import OpenAIUpstream
+from inference_gateway.upstreams.protocol import Upstream
+from inference_gateway.upstreams.transport import Connections
+from tests.contract.gateway.conftest import API_KEY, DEADLINES
+from tests.contract.gateway.test_upstreams import REQUEST
+from tests.fakes.behaviours import Behaviour
+from tests.fakes.server import FakeServer
+
+Told = tuple[type[GatewayError], int | None]
+
+
+@pytest.fixture
+async def both(fake_openai: FakeServer) -> AsyncIterator[tuple[Upstream, Upstream]]:
+    """The upstream over `huggingface_hub`, and the direct one."""
+    connections = [Connections(fake_openai.url, API_KEY, DEADLINES.connect_seconds) for _ in range(2)]
+    reference = OpenAIUpstream(connections[0], "tutor")
+    direct = DirectUpstream(connections[1], "tutor", DEADLINES.connect_seconds)
+    yield reference, direct
+    await reference.close()
+    await direct.close()
+
+
+async def outcome(upstream: Upstream, request: ChatRequest) -> tuple[list[ChatDelta], Told | None]:
+    deltas: list[ChatDelta] = []
+    try:
+        async with aclosing(with_deadlines(upstream.stream(request), DEADLINES)) as stream:
+            async for delta in stream:
+                deltas += [delta]
+    except GatewayError as error:
+        return deltas, (type(error), error.retry_after_seconds)
+    return deltas, None
+
+
+@pytest.mark.parametrize("behaviour", get_args(Behaviour))
+async def test_the_same_pieces_and_the_same_error(
+    both: tuple[Upstream, Upstream], fake_openai: FakeServer, behaviour: Behaviour
+) -> None:
+    fake_openai.always(behaviour)
+
+    reference, direct = [await outcome(upstream, REQUEST) for upstream in both]
+
+    assert direct == reference
+    assert reference[0] or reference[1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"top_p": 0.5, "seed": None, "stop": ()},
+        {"json_schema": {"type": "object"}},
+        {"tools": (Tool(function=Function(name="look_up", parameters={"type": "object"})),)},
+        {"messages": (ChatMessage(role="user", content="ما هي \u2028 المشتقة؟"),)},
+    ],
+)
+async def test_the_same_request_is_sent(
+    both: tuple[Upstream, Upstream], fake_openai: FakeServer, changes: dict[str, object]
+) -> None:
+    request = msgspec.structs.replace(REQUEST, **changes)
+
+    for upstream in both:
+        await outcome(upstream, request)
+
+    first, second = fake_openai.generations()
+    assert second.body == first.body
+    assert second.headers["authorization"] == first.headers["authorization"]
+
+
+async def test_a_whole_answer_has_the_same_text_pieces_and_usage(both: tuple[Upstream, Upstream]) -> None:
+    (reference, _), (direct, _) = [
+        await outcome(upstream, msgspec.structs.replace(REQUEST, whole=True)) for upstream in both
+    ]
+
+    assert "".join(one.text for one in direct) == "".join(one.text for one in reference)
+    assert sum(one.pieces for one in direct if one.text) == sum(one.pieces for one in reference if one.text)
+    assert [one.usage for one in direct if one.usage] == [one.usage for one in reference if one.usage]
+    assert [one.finish_reason for one in direct if one.finish_reason] == ["stop"]
+
+
+@pytest.mark.parametrize("behaviour", ["cut", "broken_json", "error_event", "stall"])
+async def test_what_came_before_a_fault_is_counted_of_a_whole_answer_too(
+    both: tuple[Upstream, Upstream], fake_openai: FakeServer, behaviour: Behaviour
+) -> None:
+    fake_openai.always(behaviour)
+
+    deltas, error = await outcome(both[1], msgspec.structs.replace(REQUEST, whole=True))
+
+    assert "".join(one.text for one in deltas) == "Support vector machines"
+    assert sum(one.pieces for one in deltas if one.text) == 3
+    assert error is not None
+    assert (error[0] is UpstreamTimeout) == (behaviour == "stall")
