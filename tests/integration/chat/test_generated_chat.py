@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from inference_gateway.upstreams.deadlines import Deadlines
@@ -19,6 +20,7 @@ from tests.fakes.tgi_server import tgi_server
 from tests.tutoring import Replica, Replicas
 
 SERVERS = {"openai": openai_server, "tgi": tgi_server}
+HEALED_SECONDS = 60.0
 GENES = "How many genes does a mitochondrion hold of its own?"
 
 
@@ -125,7 +127,9 @@ def test_a_third_open_answer_is_refused(writer: Replica, other: Replica, fake_mo
 
 
 @pytest.fixture(scope="module", params=["openai", "tgi"])
-def either(request: pytest.FixtureRequest, campus_replicas: Replicas) -> Iterator[tuple[Replica, FakeServer]]:
+def site(
+    request: pytest.FixtureRequest, campus_replicas: Replicas
+) -> Iterator[tuple[Replica, FakeServer, gateways.RunningGateway]]:
     """An api process with a generation model of that kind, for which its gateway has little patience."""
     with (
         SERVERS[request.param]() as fake,
@@ -136,8 +140,21 @@ def either(request: pytest.FixtureRequest, campus_replicas: Replicas) -> Iterato
             deadlines=Deadlines(first_seconds=3.0, between_seconds=1.0),
         ) as gateway,
     ):
-        replica = campus_replicas.start(gateway_url=gateway.url)
-        yield replica, fake
+        yield campus_replicas.start(gateway_url=gateway.url), fake, gateway
+
+
+@pytest.fixture
+def either(site: tuple[Replica, FakeServer, gateways.RunningGateway]) -> tuple[Replica, FakeServer]:
+    """The same with a closed breaker, whatever the faults of the test before did."""
+    replica, fake, gateway = site
+    body = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
+    deadline = time.monotonic() + HEALED_SECONDS
+    while True:
+        reply = httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=gateway.headers("generate"))
+        if reply.status_code == httpx.codes.OK:
+            return replica, fake
+        assert time.monotonic() < deadline, reply.text
+        time.sleep(0.2)
         replica.close()
 
 
