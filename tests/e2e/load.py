@@ -138,7 +138,10 @@ async def add_load(tenant_id: UUID, user_id: UUID) -> None:
 
 
 async def add_samples(tenant_id: UUID, count: int = 230) -> None:
-    """Almost an hour of samples, with a gap of three minutes."""
+    """Almost an hour of samples, with a gap of three minutes.
+
+    The waves rise towards now, so that however the clock cuts the hour into steps, not all have the same highest value.
+    """
     now = datetime.now(UTC)
     slot_at = now - timedelta(seconds=now.timestamp() % 15)
     async with unit_of_work() as uow:
@@ -146,7 +149,7 @@ async def add_samples(tenant_id: UUID, count: int = 230) -> None:
             at = slot_at - number * STEP
             if 100 <= number < 112:
                 continue
-            wave = int(90 + 70 * math.sin(number / 18))
+            wave = int((90 + 70 * math.sin(number / 18)) * (1 - number / (2 * count)))
             rows = [
                 Sample(
                     tenant_id=tenant,
