@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ import pytest
 from db.repositories import workers
 from ops.cli.errors import FAILED
 from ops.runtime.ids import new_id
+from tests.commands import run_command
 from tests.integration.jobs.operating import Scene, operating
 from tests.integration.jobs.test_operations import OTHER
 from tests.servers import Database
-
-ROOT = Path(__file__).parents[3]
 
 Lyceum = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -48,10 +46,7 @@ def lyceum(database: Database, valkey_url: str, broker_url: str, tmp_path: Path)
     }
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "ops.cli.main", *arguments]
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
-        )
+        return run_command(arguments, environment, tmp_path)
 
     return run
 
