@@ -21,7 +21,8 @@ from tests.vectors import RunningVectors, running_vectors
 
 CACHE_DATABASE = 0
 BROKER_DATABASE = 1
-CHAOS = Path(__file__).parent / "chaos"
+LONG = ("tests/chaos/", "tests/integration/trail/")
+"""What takes an installation of its own, or minutes: for `make chaos`."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if CHAOS in item.path.parents:
+        if item.nodeid.startswith(LONG):
             item.add_marker("long")
     items.sort(key=weight)
 

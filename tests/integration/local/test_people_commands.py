@@ -3,33 +3,24 @@
 import base64
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from tests.commands import run_command
 from tests.servers import Database
-
-ROOT = Path(__file__).parents[3]
 
 
 class Lyceum:
-    """The command in a process of its own, as a person runs it."""
+    """The command in a process of its own."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
         self.environment = environment
+        self._folder = folder
 
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "ops.cli.main", *arguments],
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"], **self.environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+    def __call__(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return run_command(arguments, {"PATH": os.environ["PATH"], **self.environment}, self._folder)
 
 
 @pytest.fixture
@@ -46,7 +37,8 @@ def lyceum(database: Database, valkey_url: str, broker_url: str, tmp_path: Path)
             "LYCEUM_SIGNING_KEY": key,
             "LYCEUM_MASTER_KEY": key,
             "LYCEUM_SERVICE_KEY": key,
-        }
+        },
+        tmp_path,
     )
 
 
