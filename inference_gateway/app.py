@@ -12,6 +12,7 @@ import uvicorn
 from litestar import Litestar
 from litestar.di import Provide
 
+from inference_gateway.adapters.serving import serving_from
 from inference_gateway.engines.slot import EmbedderSlot
 from inference_gateway.generation import Generation
 from inference_gateway.ports import Ports
@@ -111,12 +112,13 @@ def serve(settings: Settings) -> None:
     configure_telemetry("gateway", settings)
     if not settings.service_key:
         raise SettingsError("the gateway needs LYCEUM_SERVICE_KEY (32 random bytes, base64)")
-    generation = Generation(router_from(settings))
+    adapters = serving_from(settings)
+    generation = Generation(router_from(settings, supply=adapters.supply if adapters is not None else None))
     app = create_app(
         tokens=ServiceTokens(decode_key(settings.service_key)),
         slot=EmbedderSlot(settings.embedder),
         generation=generation,
-        stores=lambda unset: open_stores(settings, unset),
+        stores=lambda unset: open_stores(settings, unset, adapters),
     )
     config = uvicorn.Config(
         app,

@@ -1,4 +1,4 @@
-"""Opens what stands behind the pipe where there are a database and Redis: quotas, cache, records."""
+"""Opens what stands behind the pipe where there are a database and Redis: quotas, cache, records, adapters."""
 
 import asyncio
 import contextvars
@@ -10,6 +10,7 @@ import msgspec
 
 from db.errors import DatabaseError
 from db.watch import watched_database
+from inference_gateway.adapters.serving import Serving
 from inference_gateway.cache.answers import AnswerCache
 from inference_gateway.limits.accounts import Accounts
 from inference_gateway.limits.admission import FairAdmission
@@ -33,7 +34,7 @@ RECONCILE_SECONDS = 60.0
 
 
 @asynccontextmanager
-async def open_stores(settings: Settings, unset: Ports) -> AsyncIterator[Ports]:
+async def open_stores(settings: Settings, unset: Ports, adapters: Serving | None = None) -> AsyncIterator[Ports]:
     """Lend `unset` with what `DATABASE_URL` and `REDIS_URL` allow in place of it; closing writes the last records.
 
     Without a database there are fair permits but neither quotas nor records; without Redis no cache, and half the quotas.
@@ -44,6 +45,8 @@ async def open_stores(settings: Settings, unset: Ports) -> AsyncIterator[Ports]:
             stack.push_async_callback(redis.aclose)
             cache = AnswerCache(redis, decode_key(settings.service_key))
             unset = msgspec.structs.replace(unset, cache=cache)
+        if adapters is not None:
+            unset = msgspec.structs.replace(unset, adapters=adapters.gate)
         policies = TenantPolicies()
         accounts: Accounts | None = None
         if settings.database_url:
@@ -53,7 +56,13 @@ async def open_stores(settings: Settings, unset: Ports) -> AsyncIterator[Ports]:
             accounts = await stack.enter_async_context(_accounting(redis, meter))
         admission = FairAdmission(Permits(), accounts, policies.weight)
         stack.push_async_callback(admission.close)
-        log.info("stores_opened", quotas=accounts is not None, cache=redis is not None, records=bool(accounts))
+        log.info(
+            "stores_opened",
+            quotas=accounts is not None,
+            cache=redis is not None,
+            records=accounts is not None,
+            adapters=adapters is not None,
+        )
         yield msgspec.structs.replace(unset, admission=admission)
 
 

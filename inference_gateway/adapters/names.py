@@ -24,3 +24,8 @@ class AdapterName(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.namespace}@{self.sha256}"
+
+
+def served_as(adapter_id: str) -> str:
+    """Return the name by which a server knows an adapter that it was given at its start: TGI's list takes no @ in one."""
+    return adapter_id.replace("@", ".")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from inference_gateway.adapters.supply import AdapterSupply
 from inference_gateway.routing.aliases import Alias, Aliases
 from inference_gateway.routing.file import VARIABLE, RoutingFile, UpstreamEntry, read_routes, stage_names
 from inference_gateway.routing.member import Member, Traits
@@ -21,24 +22,29 @@ SINGLE = "generation"
 
 
 def router_from(
-    settings: Settings, deadlines: Deadlines | None = None, environ: Mapping[str, str] = os.environ
+    settings: Settings,
+    deadlines: Deadlines | None = None,
+    environ: Mapping[str, str] = os.environ,
+    supply: AdapterSupply | None = None,
 ) -> Router:
-    """Return the router that the settings ask for.
+    """Return the router that the settings ask for; engines of this process get their adapters from `supply`.
 
     Raises:
         SettingsError: something in them, or in the routing file, cannot be used.
     """
     deadlines = deadlines or Deadlines()
     if settings.routes is not None:
-        return _from_file(read_routes(settings.routes), deadlines, environ)
-    upstream = upstream_from(settings, deadlines)
+        return _from_file(read_routes(settings.routes), deadlines, environ, supply)
+    upstream = upstream_from(settings, deadlines, supply)
     if upstream is None:
         return single(None)
     return single(Member(SINGLE, upstream, _traits(upstream, settings.model_sha256), deadlines))
 
 
-def _from_file(routes: RoutingFile, deadlines: Deadlines, environ: Mapping[str, str]) -> Router:
-    members = {name: _member(name, entry, deadlines, environ) for name, entry in routes.upstreams.items()}
+def _from_file(
+    routes: RoutingFile, deadlines: Deadlines, environ: Mapping[str, str], supply: AdapterSupply | None
+) -> Router:
+    members = {name: _member(name, entry, deadlines, environ, supply) for name, entry in routes.upstreams.items()}
     aliases = [
         Alias(name=name, stages=tuple(tuple(members[one] for one in stage_names(stage)) for stage in chain))
         for name, chain in routes.aliases.items()
@@ -46,7 +52,9 @@ def _from_file(routes: RoutingFile, deadlines: Deadlines, environ: Mapping[str, 
     return Router(members.values(), Aliases(aliases, routes.default), ExternalPolicy(routes.external_tenants))
 
 
-def _member(name: str, entry: UpstreamEntry, deadlines: Deadlines, environ: Mapping[str, str]) -> Member:
+def _member(
+    name: str, entry: UpstreamEntry, deadlines: Deadlines, environ: Mapping[str, str], supply: AdapterSupply | None
+) -> Member:
     own = {"first_seconds": entry.first_seconds, "between_seconds": entry.between_seconds}
     patience = msgspec.structs.replace(deadlines, **{key: value for key, value in own.items() if value is not None})
     traits = Traits(
@@ -56,14 +64,16 @@ def _member(name: str, entry: UpstreamEntry, deadlines: Deadlines, environ: Mapp
         max_in_flight=entry.max_in_flight,
         weights_sha256=entry.weights_sha256,
     )
-    return Member(name, _upstream(name, entry, patience, environ), traits, patience)
+    return Member(name, _upstream(name, entry, patience, environ, supply), traits, patience)
 
 
-def _upstream(name: str, entry: UpstreamEntry, deadlines: Deadlines, environ: Mapping[str, str]) -> Upstream:
+def _upstream(
+    name: str, entry: UpstreamEntry, deadlines: Deadlines, environ: Mapping[str, str], supply: AdapterSupply | None
+) -> Upstream:
     if entry.api == "embedded":
         folder = Path(entry.model).expanduser()
         model = str(folder.resolve()) if folder.is_dir() else entry.model
-        return embedded(model, entry.weights_sha256, entry.precision, f"{VARIABLE}: {name}")
+        return embedded(model, entry.weights_sha256, entry.precision, f"{VARIABLE}: {name}", supply)
     try:
         address = checked_address(entry.url)
     except AddressRefused as error:

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from inference_gateway.adapters.supply import AdapterSupply
 from inference_gateway.engines.generation.files import check_setting
 from inference_gateway.engines.generation.slot import GeneratorSlot, Wanted
 from inference_gateway.engines.model_files import ModelFilesError
@@ -25,7 +26,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     key: str
 
 
-def upstream_from(settings: Settings, deadlines: Deadlines | None = None) -> Upstream | None:
+def upstream_from(
+    settings: Settings, deadlines: Deadlines | None = None, supply: AdapterSupply | None = None
+) -> Upstream | None:
     """Return the server behind `GENERATION_URL`, else the embedded engine with `LYCEUM_MODEL`, else None.
 
     Raises:
@@ -34,7 +37,8 @@ def upstream_from(settings: Settings, deadlines: Deadlines | None = None) -> Ups
     if not settings.generation_url:
         if not settings.model:
             return None
-        return embedded(settings.model, settings.model_sha256, settings.model_precision, variable_name("model"))
+        told_by = variable_name("model")
+        return embedded(settings.model, settings.model_sha256, settings.model_precision, told_by, supply)
     try:
         address = checked_address(settings.generation_url)
     except AddressRefused as error:
@@ -57,10 +61,10 @@ def remote(place: Place, deadlines: Deadlines) -> Upstream:
     return DirectUpstream(connections, model, deadlines.connect_seconds)
 
 
-def embedded(model: str, sha256: str, precision: str, told_by: str) -> Upstream:
+def embedded(model: str, sha256: str, precision: str, told_by: str, supply: AdapterSupply | None = None) -> Upstream:
     """Return the engine of this process, not loaded yet; raises `SettingsError` beginning with `told_by`."""
     try:
         check_setting(model)
     except ModelFilesError as error:
         raise SettingsError(f"{told_by}: {error}") from error
-    return GeneratorSlot(Wanted(model=model, sha256=sha256, precision=precision))
+    return GeneratorSlot(Wanted(model=model, sha256=sha256, precision=precision, supply=supply))

@@ -13,6 +13,7 @@ import msgspec
 import yarl
 from aiohappyeyeballs import AddrInfoType
 
+from inference_gateway.adapters.names import served_as
 from inference_gateway.contract import ChatDelta, ChatRequest
 from inference_gateway.errors import GenerationUnavailable, UpstreamBroken
 from inference_gateway.replies import response_format
@@ -134,7 +135,7 @@ def _together(events: Sequence[bytes], model: str) -> Iterator[ChatDelta]:
 
 def _body(request: ChatRequest, model: str) -> bytes:
     wanted: dict[str, Any] = {
-        "model": model,
+        "model": served_as(request.adapter) or model,
         "messages": request.messages,
         "stream": True,
         "stream_options": {"include_usage": True},

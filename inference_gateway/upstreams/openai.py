@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from inference_gateway.adapters.names import served_as
 from inference_gateway.contract import ChatDelta, ChatRequest, ToolCallDelta, Usage
 from inference_gateway.replies import response_format
 from inference_gateway.upstreams.faults import text_of, upstream_faults
@@ -32,7 +33,7 @@ class OpenAIUpstream:
             async with self._connections.inference_client() as client:
                 chunks = await client.chat_completion(
                     messages=msgspec.to_builtins(request.messages),
-                    model=self.model,
+                    model=served_as(request.adapter) or self.model,
                     stream=True,
                     stream_options={"include_usage": True},
                     max_tokens=request.max_tokens,

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from inference_gateway.adapters.names import served_as
 from inference_gateway.contract import ChatDelta, ChatRequest, FinishReason, Usage
 from inference_gateway.errors import RequestRefused, UpstreamBroken
 from inference_gateway.replies import event_data
@@ -64,7 +65,7 @@ async def stream_text(connections: Connections, request: ChatRequest, model: str
 
 def _body(request: ChatRequest, model: str) -> bytes:
     wanted = {
-        "model": model,
+        "model": served_as(request.adapter) or model,
         "prompt": request.prompt,
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,

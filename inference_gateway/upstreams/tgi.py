@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import msgspec
 
+from inference_gateway.adapters.names import served_as
 from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest, FinishReason, Usage
 from inference_gateway.toolcalls import refuse_tools
 from inference_gateway.transcript import transcript
@@ -26,7 +27,7 @@ class _Templated(msgspec.Struct):
 
 
 class TgiUpstream:
-    """One TGI server. `model` is the name that callers see; the server has only one model."""
+    """One TGI server, with the adapters it was started with. `model` is the name that callers see of its only model."""
 
     def __init__(self, connections: Connections, model: str) -> None:
         self.model = model
@@ -49,6 +50,7 @@ class TgiUpstream:
                     top_p=request.top_p if request.top_p is not None and request.top_p < 1 else None,
                     stop=list(request.stop) or None,
                     seed=request.seed,
+                    adapter_id=served_as(request.adapter) or None,
                     grammar=None if request.json_schema is None else {"type": "json", "value": request.json_schema},
                     return_full_text=False,
                 )

@@ -65,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_sha256: str = ""
     model_precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     routes: Path | None = None
+    adapter_bytes: Annotated[int, msgspec.Meta(ge=1)] = 512 * 1024 * 1024
     embedder: str = ""
     log_level: str = "info"
     max_upload_bytes: int = 64 * 1024 * 1024
@@ -110,9 +111,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _OWN = ("env", "data_dir", "port", "public_url", "trusted_proxies", "registration_domains", "metrics_address", "demo_password",
-        "signing_key", "master_key", "service_key", "model", "model_sha256", "model_precision", "routes", "embedder", "log_level",
-        "max_upload_bytes", "rate_reads", "rate_writes", "rate_questions", "rate_sign_ins", "rate_links",
-        "rate_refreshes", "rate_messages", "webhooks_to_loopback")  # fmt: skip
+        "signing_key", "master_key", "service_key", "model", "model_sha256", "model_precision", "routes",
+        "adapter_bytes", "embedder", "log_level", "max_upload_bytes", "rate_reads", "rate_writes", "rate_questions", "rate_sign_ins",
+        "rate_links", "rate_refreshes", "rate_messages", "webhooks_to_loopback")  # fmt: skip
 
 _DOMAIN = re.compile(r"[^@\s*.]+(\.[^@\s*.]+)+")
 

@@ -91,6 +91,16 @@ async def test_a_schema_is_sent_in_the_servers_own_way(pair: Pair) -> None:
         assert generation.body["response_format"]["json_schema"]["schema"] == schema
 
 
+async def test_an_adapter_is_asked_for_by_the_name_it_was_started_with(pair: Pair) -> None:
+    request = msgspec.structs.replace(REQUEST, adapter=f"cohort@{'a' * 64}")
+
+    assert [delta async for delta in pair.upstream.stream(request)]
+
+    (generation,) = pair.fake.generations()
+    told = generation.body.get("parameters", {}).get("adapter_id") or generation.body.get("model")
+    assert told == f"cohort.{'a' * 64}"
+
+
 async def test_without_a_key_no_authorization_is_sent(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_token_of_the_machine")
     api = pair.settings.generation_api
