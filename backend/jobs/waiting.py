@@ -12,6 +12,7 @@ from backend.jobs.service import READ_ALL
 from backend.kit.subject import Subject
 from db.jobs import JobError
 from db.repositories import job_waits
+from db.repositories.claims import LOSSES_IN_COMPANY
 from db.repositories.job_waits import ServiceRow, WaitRow
 
 DEPENDENCIES: Final = {
@@ -120,7 +121,7 @@ async def _places(job: WaitRow) -> list[WaitingReason]:
                     job_ids=of_key.job_ids,
                 )
             )
-    if not reasons and job.waits_for == "place" and job.losses > 0 and not job.paused_at:
+    if not reasons and job.waits_for == "place" and job.losses >= LOSSES_IN_COMPANY and not job.paused_at:
         detail = f"{job.losses} workers died while they had it: it runs apart from others of that sort."
         reasons.append(WaitingReason(code="kept-apart", detail=detail, count=job.losses))
     return reasons

@@ -19,6 +19,10 @@ from ops.runtime.ids import JobId, new_id
 LIMIT_RETRY_SECONDS = 1.0
 """How soon a job over its limit is looked at again when no end of another brought it forward."""
 
+LOSSES_IN_COMPANY = 2
+"""How many workers a job may lose beside others. Then it is a suspect: of those each worker runs one at a time, so that what
+kills it uses up its own attempts and not those of the others; and only then can a loss be a job's end."""
+
 CAN_START_NOW = "({job}.waits_for = 'place' OR ({job}.waits_for IS NULL AND coalesce({job}.retry_at, now()) <= now()))"
 """What a row has to say: its time has come, and it waits for no other job."""
 
@@ -52,8 +56,8 @@ class _Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_suspect(self) -> bool:
-        """Whether it may be what killed its workers: lost twice, or once and this is its last attempt."""
-        return self.losses >= 2 or (self.losses == 1 and self.attempt + 1 >= self.max_attempts)
+        """Whether it may be what killed its workers."""
+        return self.losses >= LOSSES_IN_COMPANY
 
 
 class _Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,14 +100,13 @@ _CANDIDATE = """
                CASE WHEN losses > 0 THEN pg_advisory_xact_lock(hashtextextended('suspects:' || $3::uuid, 0)) END) AS locks
     FROM candidate"""
 
-# Of suspects each worker runs one at a time, so that what kills it uses up its own attempts and not those of the others.
-_START = """
+_START = f"""
     WITH beside AS (
         SELECT EXISTS (SELECT FROM queue_pauses WHERE tenant_id = $5 AND queue = $6) AS is_paused,
                (SELECT count(*) FROM jobs WHERE kind = $4 AND tenant_id = $5 AND state = 'running') AS of_tenant,
                (SELECT count(*) FROM jobs WHERE kind = $4 AND concurrency_key = $7 AND state = 'running') AS of_key,
                (SELECT count(*) FROM jobs WHERE worker_id = $2 AND state = 'running' AND losses > 0
-                  AND (losses >= 2 OR attempt >= max_attempts)) AS suspects),
+                  AND losses >= {LOSSES_IN_COMPANY}) AS suspects),
     started AS (
         UPDATE jobs SET state = 'running', attempt = attempt + 1, fencing_token = fencing_token + 1, worker_id = $2,
                lease_until = now() + $3 * interval '1 second', started_at = coalesce(started_at, now()), retry_at = NULL,

@@ -9,6 +9,7 @@ import msgspec
 
 from db import query
 from db.jobs import EndedJob, JobError
+from db.repositories.claims import LOSSES_IN_COMPANY
 from db.repositories.jobs import add_event, bury
 from db.session import WORKER_LOCK_CLASS
 from db.unit_of_work import UnitOfWork
@@ -155,8 +156,9 @@ async def lost_jobs(limit: int = 100, *, locks_tell: bool = True) -> list[StuckJ
 
 
 async def give_back(uow: UnitOfWork, lost: StuckJob) -> EndedJob | None:
-    """Let a lost job be claimed again; when its attempts are used up it is dead, and its end is returned.
+    """Let a lost job be claimed again; when it used up its attempts as a suspect it is dead, and its end is returned.
 
+    One that used them up in the company of others, any of which may have killed the worker, has one more.
     The first time it may start at once, later after a wait that grows: where workers keep dying, others get their turn, and
     one job does not use up its attempts in every death.
 
@@ -165,11 +167,13 @@ async def give_back(uow: UnitOfWork, lost: StuckJob) -> EndedJob | None:
     """
     losses: int | None = await query.fetch_value(
         """UPDATE jobs SET state = 'waiting', lease_until = NULL, pushed_at = NULL, fencing_token = fencing_token + 1,
-                  retry_at = now() + least(losses * losses, $3) * interval '1 second', losses = losses + 1
+                  retry_at = now() + least(losses * losses, $3) * interval '1 second', losses = losses + 1,
+                  max_attempts = CASE WHEN losses < $4 THEN greatest(max_attempts, attempt + 1) ELSE max_attempts END
            WHERE id = $1 AND fencing_token = $2 AND state = 'running' RETURNING losses - 1""",
         lost.id,
         lost.fencing_token,
         LONGEST_WAIT_SECONDS,
+        LOSSES_IN_COMPANY,
     )
     if losses is None:
         return None
@@ -179,7 +183,7 @@ async def give_back(uow: UnitOfWork, lost: StuckJob) -> EndedJob | None:
         lost.attempt,
         query.to_json(WORKER_LOST),
     )
-    if lost.attempt >= lost.max_attempts:
+    if losses >= LOSSES_IN_COMPANY and lost.attempt >= lost.max_attempts:
         await bury(uow, lost.id, WORKER_LOST)
         return lost.ended(WORKER_LOST)
     wait_seconds = min(losses * losses, LONGEST_WAIT_SECONDS)

@@ -60,6 +60,8 @@ SLEEP = _kind("chaos.sleep")
 HOG = _kind("chaos.hog")
 HANG = _kind("chaos.hang", time_limit_seconds=1.0)
 POISON = _kind("chaos.poison")
+FRAIL = _kind("chaos.frail", retry=RetrySchedule(()))
+"""One attempt and no second."""
 
 
 async def sleep(job: Job[Work, Any]) -> None:
@@ -107,6 +109,7 @@ async def _effect(uow: UnitOfWork, job: Job[Work, Any]) -> None:
 
 BODIES: tuple[tuple[JobKind[Work], Callable[[Job[Work, Any]], Any]], ...] = (
     (SLEEP, sleep),
+    (FRAIL, sleep),
     (HOG, hog),
     (HANG, hang),
     (POISON, poison),

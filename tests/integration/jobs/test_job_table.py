@@ -9,6 +9,7 @@ from db import query
 from db.errors import LeaseLost
 from db.jobs import JobError, JobKind, RetrySchedule
 from db.repositories import claims, job_upkeep, jobs, workers
+from db.repositories.claims import LOSSES_IN_COMPANY
 from db.session import WORKER_LOCK_CLASS, SessionLock
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import new_id
@@ -94,6 +95,23 @@ async def test_attempts_run_out_also_when_every_worker_dies(someone: Someone) ->
     assert waits == [0, 1, 4], "others get their turn between one death and the next"
     assert ends == [None, None, job_upkeep.WORKER_LOST]
     assert await claims.claim(job_id, new_id(), 5) is None
+
+
+async def test_a_loss_beside_others_is_no_end(someone: Someone) -> None:
+    """Not even for a job with one attempt: only what a worker lost with no other suspect beside it can be dead of that."""
+    once = msgspec.structs.replace(WORK, name="test.once", retry=RetrySchedule(()))
+    async with unit_of_work() as uow:
+        job_id = await uow.enqueue(once, Work("once"), subject=someone)
+    seen = []
+    for _ in range(LOSSES_IN_COMPANY + 1):
+        claimed = await claims.claim(job_id, new_id(), 5)
+        assert claimed is not None
+        (lost,) = await job_upkeep.lost_jobs()
+        async with unit_of_work() as uow:
+            ended = await job_upkeep.give_back(uow, lost)
+        seen.append((claimed.attempt, claimed.max_attempts, ended is not None))
+        await query.execute("UPDATE jobs SET retry_at = now()")
+    assert seen == [(1, 1, False), (2, 2, False), (3, 3, True)]
 
 
 async def test_the_limit_per_tenant_makes_the_third_wait(someone: Someone) -> None:
