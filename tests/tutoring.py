@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from tests.installation import furnish, installed, settings_for
 from tests.processes import Gateway, Running, start
 from tests.servers import Database
 
+HEALED_SECONDS = 60.0
 BIOLOGY = """# The cell
 
 ## Mitochondria
@@ -146,6 +148,18 @@ class Replica:
             client.close()
         if self.running.alive:
             self.running.stop()
+
+
+def heal(gateway: RunningGateway) -> None:
+    """Wait until the gateway's model answers again, whatever the faults before did to its breaker."""
+    body = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
+    deadline = time.monotonic() + HEALED_SECONDS
+    while True:
+        reply = httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=gateway.headers("generate"))
+        if reply.status_code == httpx.codes.OK:
+            return
+        assert time.monotonic() < deadline, reply.text
+        time.sleep(0.2)
 
 
 @dataclass

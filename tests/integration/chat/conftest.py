@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.openai_server import openai_server
 from tests.fakes.server import FakeServer
 from tests.servers import Database, RunningValkey
-from tests.tutoring import Replica, Replicas, replicas
+from tests.tutoring import Replica, Replicas, heal, replicas
 from tests.vectors import RunningVectors
 
 CACHE, BROKER = 20, 21
@@ -53,10 +53,11 @@ def quoter(campus_replicas: Replicas) -> Replica:
 
 @pytest.fixture(autouse=True)
 def _behaves(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Each test begins with a model that answers right and at once."""
+    """Each test begins with a model that answers right and at once, and with a closed breaker before it."""
     yield
     if "fake_model" in request.fixturenames:
         fake: FakeServer = request.getfixturevalue("fake_model")
         fake.always("right")
         fake.seconds_per_piece = 0.0
         fake._script.clear()
+        heal(request.getfixturevalue("campus_replicas").gateway)

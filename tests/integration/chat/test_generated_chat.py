@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from inference_gateway.upstreams.deadlines import Deadlines
@@ -17,10 +16,9 @@ from tests.fakes.openai_server import openai_server
 from tests.fakes.prompts import read_prompt
 from tests.fakes.server import FakeServer
 from tests.fakes.tgi_server import tgi_server
-from tests.tutoring import Replica, Replicas
+from tests.tutoring import Replica, Replicas, heal
 
 SERVERS = {"openai": openai_server, "tgi": tgi_server}
-HEALED_SECONDS = 60.0
 GENES = "How many genes does a mitochondrion hold of its own?"
 
 
@@ -140,22 +138,17 @@ def site(
             deadlines=Deadlines(first_seconds=3.0, between_seconds=1.0),
         ) as gateway,
     ):
-        yield campus_replicas.start(gateway_url=gateway.url), fake, gateway
+        replica = campus_replicas.start(gateway_url=gateway.url)
+        yield replica, fake, gateway
+        replica.close()
 
 
 @pytest.fixture
 def either(site: tuple[Replica, FakeServer, gateways.RunningGateway]) -> tuple[Replica, FakeServer]:
     """The same with a closed breaker, whatever the faults of the test before did."""
     replica, fake, gateway = site
-    body = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
-    deadline = time.monotonic() + HEALED_SECONDS
-    while True:
-        reply = httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=gateway.headers("generate"))
-        if reply.status_code == httpx.codes.OK:
-            return replica, fake
-        assert time.monotonic() < deadline, reply.text
-        time.sleep(0.2)
-        replica.close()
+    heal(gateway)
+    return replica, fake
 
 
 @pytest.mark.parametrize(
