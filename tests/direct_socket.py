@@ -10,7 +10,7 @@ ANSWER_SECONDS = 20
 class DirectSocket:
     """One open socket."""
 
-    def __init__(self, app: Any, path: str = "/api/v1/chat/ws") -> None:
+    def __init__(self, app: Any, path: str = "/api/v1/chat/ws", origin: str = "") -> None:
         self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         scope = {
@@ -22,7 +22,7 @@ class DirectSocket:
             "raw_path": path.encode(),
             "query_string": b"",
             "root_path": "",
-            "headers": [(b"host", b"127.0.0.1:8000")],
+            "headers": [(b"host", b"127.0.0.1:8000"), *([(b"origin", origin.encode())] if origin else [])],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 8000),
             "subprotocols": [],
@@ -54,8 +54,8 @@ class DirectSocket:
     async def closed(self) -> int:
         """Read to the end and return its code."""
         async with asyncio.timeout(ANSWER_SECONDS):
-            while (message := await self._from_app.get())["type"] == "websocket.send":
-                continue
+            while (message := await self._from_app.get())["type"] != "websocket.close":
+                assert message["type"] in ("websocket.accept", "websocket.send"), message
         code: int = message["code"]
         return code
 

@@ -77,6 +77,7 @@ async def test_a_drain_is_asked_for_once(scene: Scene) -> None:
         await service.drain_worker(scene.operator, new_id())
 
 
+@pytest.mark.long
 async def test_a_worker_that_drains_ends_in_order(
     scene: Scene, database: Database, valkey_url: str, broker_url: str, tmp_path: Path
 ) -> None:

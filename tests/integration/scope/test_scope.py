@@ -84,6 +84,7 @@ async def test_without_the_filter_postgres_decides(school: School, monkeypatch: 
     assert walk.counts["answered, best unscoped hit foreign"] >= SOME
 
 
+@pytest.mark.long
 async def test_without_both_the_walk_is_red(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
     without_filter(monkeypatch)
     without_look_into_postgres(monkeypatch)
@@ -98,6 +99,7 @@ async def test_the_filter_alone_is_not_enough(school: School, monkeypatch: pytes
         await Walk(school, library(topics=3, wordings=2), SEED + 3).run(SHORT)
 
 
+@pytest.mark.long
 async def test_without_scope_in_cache_names_postgres_decides(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
     without_scope_in_cache_names(monkeypatch)
     walk = Walk(school, library(topics=3, wordings=2), SEED + 4, look_into_cache=False, expect_answers=False)

@@ -50,6 +50,7 @@ async def test_two_gibibytes_of_zeros(tmp_path: Path, original: Path) -> None:
     assert await failure_type(path, original.name) == "bomb"
 
 
+@pytest.mark.long
 async def test_two_gibibytes_of_one_letter_in_the_text(tmp_path: Path) -> None:
     path = tmp_path / "a.docx"
     head, tail = b"<w:document xmlns:w='w'><w:body><w:p><w:r><w:t>", b"</w:t></w:r></w:p></w:body></w:document>"
