@@ -13,6 +13,7 @@ from db.errors import LeaseLost
 from db.jobs import Claim, JobKind
 from db.repositories import jobs
 from db.repositories.claim_batches import claim_plain
+from db.repositories.claims import queue_lock
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import JobId, new_id
 from tests.integration.jobs.conftest import Someone
@@ -22,6 +23,9 @@ from tests.integration.jobs.test_limits import KEYED, another_tenant, enqueue
 WIDE: JobKind[Work] = msgspec.structs.replace(WORK, name="test.wide", concurrency_per_tenant=100, priority=5)
 NARROW: JobKind[Work] = msgspec.structs.replace(WORK, name="test.narrow_batch", concurrency_per_tenant=2)
 URGENT: JobKind[Work] = msgspec.structs.replace(WIDE, name="test.urgent_batch", priority=1)
+
+KEY_X = "test.keyed:key:x"
+"""The lock of a key's places."""
 
 
 async def take(job_ids: Sequence[UUID], worker: UUID | None = None) -> list[Claim]:
@@ -37,6 +41,7 @@ async def test_all_start_in_one_claim_each_with_its_attempt_and_its_event(someon
     assert {(claim.attempt, claim.fencing_token) for claim in claims} == {(1, 1)}
     assert [msgspec.json.decode(claim.args) for claim in claims] == [{"name": "a"}, {"name": "b"}, {"name": "c"}]
     assert await query.fetch_values("SELECT DISTINCT state || worker_id FROM jobs") == [f"running{worker}"]
+    assert await query.fetch_value("SELECT min(lease_until) > now() + interval '50 seconds' FROM jobs") is True
     assert await query.fetch_values("SELECT job_id FROM job_attempts WHERE attempt = 1 ORDER BY job_id") == ids
     assert await query.fetch_values("SELECT job_id FROM job_events WHERE type = 'started' ORDER BY job_id") == ids
     for claim in claims:
@@ -107,6 +112,39 @@ async def test_one_that_another_holds_is_left_out(someone: Someone) -> None:
         await query.execute("SELECT id FROM jobs WHERE id = $1 FOR UPDATE", held)
         taken = await asyncio.create_task(take([held, free]), context=contextvars.Context())
     assert [claim.job_id for claim in taken] == [free]
+
+
+async def while_another(statement: str, *arguments: object, lock: str, ids: Sequence[UUID]) -> list[Claim]:
+    """Claim while a transaction holds `lock` and has run `statement`; it commits a moment later."""
+    async with unit_of_work():
+        await query.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", lock)
+        await query.execute(statement, *arguments)
+        taking = asyncio.create_task(take(ids), context=contextvars.Context())
+        await asyncio.wait({taking}, timeout=0.2)
+    return await taking
+
+
+@pytest.mark.parametrize(
+    ("kind", "lock"), [(NARROW, "test.narrow_batch:{tenant}"), (KEYED, KEY_X)], ids=["tenant", "key"]
+)
+async def test_places_that_are_being_taken_are_counted(someone: Someone, kind: JobKind[Work], lock: str) -> None:
+    ids = await enqueue(kind, someone, "x/1", "x/2", "x/3", "x/4")
+    started = "UPDATE jobs SET state = 'running', lease_until = now() + interval '1 minute' WHERE id = ANY($1)"
+    named = lock.format(tenant=someone.tenant_id)
+    assert await while_another(started, ids[:2], lock=named, ids=ids[2:]) == []
+
+
+async def test_one_that_is_being_started_is_not_started_again(someone: Someone) -> None:
+    ids = await enqueue(WIDE, someone, "a")
+    started = "UPDATE jobs SET state = 'running', lease_until = now() + interval '1 minute' WHERE id = $1"
+    assert await while_another(started, ids[0], lock=f"test.wide:{someone.tenant_id}", ids=ids) == []
+
+
+async def test_a_queue_that_is_being_paused_gives_nothing(someone: Someone) -> None:
+    ids = await enqueue(WIDE, someone, "a", "b")
+    pause = "INSERT INTO queue_pauses (id, tenant_id, queue) VALUES ($1, $2, 'default')"
+    lock = queue_lock(someone.tenant_id, "default")
+    assert await while_another(pause, new_id(), someone.tenant_id, lock=lock, ids=ids) == []
 
 
 async def test_the_tokens_of_a_batch_fence(someone: Someone) -> None:
