@@ -18,9 +18,12 @@ def purposes(*names: str, open_on_this_machine: bool = False) -> dict[str, Any]:
 
 
 def token_guard(tokens: ServiceTokens) -> Any:
-    """Return the guard of the whole application; a route without option is refused to everybody."""
+    """Return the guard of the whole application; a route without option is refused to everybody.
 
-    def require_token(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    It is a coroutine, because Litestar runs a plain function in a thread.
+    """
+
+    async def require_token(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         if handler.opt.get("public"):
             return
         if handler.opt.get("open_on_this_machine") and is_from_this_machine(connection.scope):

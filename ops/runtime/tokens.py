@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import time
 from collections import OrderedDict
-from typing import TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 import jwt
@@ -76,6 +76,32 @@ class _ServicePayload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 P = TypeVar("P", _AccessPayload, _ServicePayload)
+C = TypeVar("C", AccessClaims, ServiceClaims)
+
+
+class _Verified(Generic[C]):
+    """Claims of tokens that were verified, by a hash of the token, each until it ends; the oldest give way."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, tuple[int, C]] = OrderedDict()
+
+    def find(self, token: str) -> C | None:
+        """Return the claims, or None; raises `TokenExpired` when the token has ended meanwhile."""
+        fingerprint = _fingerprint(token)
+        if (known := self._known.get(fingerprint)) is None:
+            return None
+        ends_at, claims = known
+        if ends_at <= time.time():
+            del self._known[fingerprint]
+            raise TokenExpired("the token has ended")
+        self._known.move_to_end(fingerprint)
+        return claims
+
+    def keep(self, token: str, claims: C, ends_at: int) -> None:
+        """Remember a token that holds until `ends_at`."""
+        self._known[_fingerprint(token)] = (ends_at, claims)
+        if len(self._known) > VERIFIED_CACHE_SIZE:
+            self._known.popitem(last=False)
 
 
 class AccessTokens:
@@ -87,7 +113,7 @@ class AccessTokens:
         raw = self._public.public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.key_id = base64.urlsafe_b64encode(hashlib.sha256(raw).digest()[:12]).decode()
         self._issuer = issuer
-        self._verified: OrderedDict[bytes, tuple[int, AccessClaims]] = OrderedDict()
+        self._verified: _Verified[AccessClaims] = _Verified()
 
     def issue(self, claims: AccessClaims, lifetime_seconds: int) -> str:
         """Return a signed token that ends `lifetime_seconds` from now."""
@@ -111,14 +137,8 @@ class AccessTokens:
             TokenExpired: its time is over.
             TokenInvalid: anything else is wrong with it.
         """
-        fingerprint = hashlib.sha256(token.encode("utf-8", "replace")).digest()
-        if (known := self._verified.get(fingerprint)) is not None:
-            expires_at, claims = known
-            if expires_at <= time.time():
-                del self._verified[fingerprint]
-                raise TokenExpired("the token has ended")
-            self._verified.move_to_end(fingerprint)
-            return claims
+        if (known := self._verified.find(token)) is not None:
+            return known
         payload = self._decode(token)
         claims = AccessClaims(
             user_id=UserId(payload.sub),
@@ -126,9 +146,7 @@ class AccessTokens:
             session_id=SessionId(payload.sid),
             epoch=payload.epoch,
         )
-        self._verified[fingerprint] = (payload.exp, claims)
-        if len(self._verified) > VERIFIED_CACHE_SIZE:
-            self._verified.popitem(last=False)
+        self._verified.keep(token, claims, payload.exp)
         return claims
 
     def _decode(self, token: str) -> _AccessPayload:
@@ -143,6 +161,7 @@ class ServiceTokens:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        self._verified: _Verified[ServiceClaims] = _Verified()
 
     def issue(self, claims: ServiceClaims) -> str:
         """Return a token that ends in 60 seconds."""
@@ -161,23 +180,33 @@ class ServiceTokens:
         return jwt.encode(payload, self._key, algorithm="HS256", headers={"typ": SERVICE_TYPE})
 
     def verify(self, token: str, purpose: str) -> ServiceClaims:
-        """Return the claims of a token made for `purpose`.
+        """Return the claims of a token made for `purpose`; one verified before costs a hash and a look-up until it ends.
 
         Raises:
             TokenExpired: its 60 seconds (and 5 of clock skew) are over.
             TokenInvalid: anything else is wrong with it, its purpose included.
         """
+        claims = self._verified.find(token) or self._decode(token)
+        if not hmac.compare_digest(claims.purpose.encode(), purpose.encode()):
+            raise TokenInvalid("made for another purpose")
+        return claims
+
+    def _decode(self, token: str) -> ServiceClaims:
         _header(token, SERVICE_TYPE)
         payload = _payload(token, self._key, "HS256", SERVICE_ISSUER, _ServicePayload, leeway=CLOCK_SKEW_SECONDS)
-        if not hmac.compare_digest(payload.sub.encode(), purpose.encode()):
-            raise TokenInvalid("made for another purpose")
-        return ServiceClaims(
+        claims = ServiceClaims(
             tenant_id=payload.tid,
             user_id=payload.uid,
             purpose=payload.sub,
             adapter_hash=payload.ada,
             course_id=payload.cid,
         )
+        self._verified.keep(token, claims, payload.exp + CLOCK_SKEW_SECONDS)
+        return claims
+
+
+def _fingerprint(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
 def _header(token: str, expected_type: str) -> dict[str, object]:

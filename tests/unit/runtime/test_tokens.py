@@ -102,7 +102,7 @@ def test_cache_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     issued = [access.issue(claims(), 60) for _ in range(10)]
     for token in issued:
         access.verify(token)
-    assert len(access._verified) == 3
+    assert len(access._verified._known) == 3
     assert access.verify(issued[0])
 
 
@@ -126,3 +126,25 @@ def test_service_token_ends_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> N
     token = service.issue(ServiceClaims(tenant_id=None, user_id=None, purpose="embed"))
     with pytest.raises(TokenExpired):
         service.verify(token, "embed")
+
+
+def test_a_service_token_seen_before_ends_on_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = ServiceTokens(SEED)
+    token = service.issue(ServiceClaims(tenant_id=None, user_id=None, purpose="embed"))
+    now = time.time()
+    for seconds, good in ((0, True), (64, True), (66, False)):
+        monkeypatch.setattr("ops.runtime.tokens.time.time", lambda at=now + seconds: at)
+        if good:
+            assert service.verify(token, "embed")
+        else:
+            with pytest.raises(TokenExpired):
+                service.verify(token, "embed")
+
+
+def test_a_service_token_seen_before_serves_one_purpose_still() -> None:
+    service = ServiceTokens(SEED)
+    token = service.issue(ServiceClaims(tenant_id=None, user_id=None, purpose="embed"))
+    for _ in range(2):
+        assert service.verify(token, "embed")
+        with pytest.raises(TokenInvalid):
+            service.verify(token, "generate")
