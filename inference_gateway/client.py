@@ -14,6 +14,7 @@ import msgspec
 from inference_gateway.contract import (
     EMBED_PURPOSE,
     GENERATE_PURPOSE,
+    AnswerFacts,
     ChatDelta,
     ChatRequest,
     EmbeddingBatch,
@@ -29,6 +30,7 @@ from inference_gateway.replies import (
     deltas_of,
     error_of,
     event_data,
+    facts_of,
     read_reply,
 )
 from ops.runtime.context import request_id
@@ -110,21 +112,23 @@ class GatewayClient:
         )
 
     async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
-        """Yield the answer piece by piece; closing the iterator cancels the generation.
+        """Yield the answer piece by piece; closing the iterator cancels the generation. The first piece carries the facts.
 
         Raises:
             GenerationUnavailable: no generation model is set up or it cannot be reached.
-            GatewayOverloaded: too many generations run.
+            GatewayOverloaded: too many generations run; `QuotaExhausted` when a quota is used up, also mid-stream.
             UpstreamBroken: the stream broke after what was yielded; `UpstreamTimeout` when it fell silent.
             GatewayUnavailable: no gateway.
         """
-        headers = self._headers(GENERATE_PURPOSE, request.tenant_id, request.user_id)
-        async with self._open_stream(chat_body(request), headers) as response:
+        async with self._open_stream(chat_body(request), self._headers_of(request)) as response:
+            facts = facts_of(response.headers)
+            told: AnswerFacts | None = facts
             async for event in event_data(response.aiter_bytes()):
                 if event == b"[DONE]":
                     return
                 for delta in deltas_of(event):
-                    yield delta
+                    yield msgspec.structs.replace(delta, degraded=facts.degraded, facts=told)
+                    told = None
         raise UpstreamBroken("The gateway's stream ended before its end was announced.")
 
     async def _embed_once(self, texts: Sequence[str], lane: Lane, tenant_id: UUID | None) -> EmbeddingReply:
@@ -169,8 +173,22 @@ class GatewayClient:
         finally:
             await response.aclose()
 
+    def _headers_of(self, request: ChatRequest) -> dict[str, str]:
+        """The token serves for the adapter that is asked for, and for no other of the person's."""
+        claims = ServiceClaims(
+            tenant_id=request.tenant_id,
+            user_id=request.user_id,
+            purpose=GENERATE_PURPOSE,
+            adapter_hash=request.adapter.rpartition("@")[2],
+            course_id=request.course_id,
+        )
+        return self._signed(claims)
+
     def _headers(self, purpose: str, tenant_id: UUID | None, user_id: UUID | None) -> dict[str, str]:
-        token = self._tokens.issue(ServiceClaims(tenant_id=tenant_id, user_id=user_id, purpose=purpose))
+        return self._signed(ServiceClaims(tenant_id=tenant_id, user_id=user_id, purpose=purpose))
+
+    def _signed(self, claims: ServiceClaims) -> dict[str, str]:
+        token = self._tokens.issue(claims)
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         if identifier := request_id.get():
             headers["X-Request-ID"] = identifier

@@ -19,6 +19,7 @@ from inference_gateway.errors import (
 Lane = Literal["query", "passage"]
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
+CacheOutcome = Literal["hit", "miss", "bypass"]
 ANY_LANGUAGE = "*"
 
 EMBED_PURPOSE = "embed"
@@ -34,6 +35,8 @@ MAX_MESSAGES = 256
 MAX_PROMPT_CHARACTERS = 524_288
 MAX_COMPLETION_TOKENS = 32_768
 MAX_TOOLS = 128
+MAX_CACHE_SCOPE_CHARACTERS = 512
+MAX_CACHE_DOCUMENTS = 64
 
 __all__ = [
     "ADMIN_PURPOSE",
@@ -41,6 +44,8 @@ __all__ = [
     "EMBED_PURPOSE",
     "GENERATE_PURPOSE",
     "METRICS_PURPOSE",
+    "AnswerFacts",
+    "CacheOutcome",
     "ChatDelta",
     "ChatMessage",
     "ChatRequest",
@@ -135,7 +140,7 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A text to generate. `tenant_id` and `user_id` travel in the signed token, not in the body.
+    """A text to generate. `tenant_id`, `user_id` and `course_id` travel in the signed token, not in the body.
 
     An empty `model` means the one the gateway is set up with; `temperature` 0 with a `seed` is as repeatable as the
     server behind allows. With a `json_schema` the answer is JSON that fits it, unless it ends for its length.
@@ -163,6 +168,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     cache_documents: tuple[UUID, ...] = ()
     tenant_id: UUID | None = None
     user_id: UUID | None = None
+    course_id: UUID | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,11 +178,25 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     completion_tokens: int
 
 
+class AnswerFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway tells beside the text: which model really answered, whether it is a lesser one than asked for, whether
+    the answer was kept from before, and what is left of the tightest quota (None where there is none).
+    """
+
+    model: str = ""
+    degraded: bool = False
+    cache: CacheOutcome = "bypass"
+    adapter: str = ""
+    remaining_tokens: int | None = None
+    remaining_requests: int | None = None
+    reset_seconds: int | None = None
+
+
 class ChatDelta(msgspec.Struct, frozen=True, kw_only=True):
     """The next piece of an answer. The last ones carry `finish_reason` and, where the server tells it, `usage`.
 
     `pieces`: how many of the server's own pieces it is made of. `degraded`: a lesser model than the one asked for gives the
-    answer, or the base model without the adapter.
+    answer, or the base model without the adapter. `facts` come with the first piece that `GatewayClient` gives, and only there.
     """
 
     text: str = ""
@@ -186,6 +206,7 @@ class ChatDelta(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     pieces: int = 1
     degraded: bool = False
+    facts: AnswerFacts | None = None
 
 
 class EmbeddingBatch(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,12 +3,20 @@
 import base64
 import sys
 from array import array
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
-from inference_gateway.contract import ChatDelta, ChatRequest, FinishReason, Usage
+from inference_gateway.contract import (
+    AnswerFacts,
+    CacheOutcome,
+    ChatDelta,
+    ChatRequest,
+    FinishReason,
+    ToolCallDelta,
+    Usage,
+)
 from inference_gateway.errors import GatewayError, GatewayUnavailable, UpstreamBroken, error_for
 
 T = TypeVar("T")
@@ -43,8 +51,20 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     data: list[ModelCard]
 
 
+class FunctionPiece(msgspec.Struct, frozen=True, kw_only=True):
+    name: str = ""
+    arguments: str = ""
+
+
+class CallPiece(msgspec.Struct, frozen=True, kw_only=True):
+    index: int = 0
+    id: str = ""
+    function: FunctionPiece = FunctionPiece()
+
+
 class Delta(msgspec.Struct, frozen=True, kw_only=True):
     content: str | None = None
+    tool_calls: tuple[CallPiece, ...] = ()
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +105,18 @@ def chat_body(request: ChatRequest) -> bytes:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    optional = {"top_p": request.top_p, "seed": request.seed, "model": request.model, "stop": request.stop}
+    optional = {
+        "top_p": request.top_p,
+        "seed": request.seed,
+        "model": request.model,
+        "stop": request.stop,
+        "adapter": request.adapter,
+        "tools": request.tools,
+        "cache_scope": request.cache_scope,
+        "cache_documents": request.cache_documents,
+    }
+    if request.tools:
+        fields["tool_choice"] = request.tool_choice
     if request.json_schema is not None:
         fields["response_format"] = response_format(request.json_schema)
     fields.update({name: value for name, value in optional.items() if value not in (None, "", ())})
@@ -121,9 +152,37 @@ def deltas_of(event: bytes) -> list[ChatDelta]:
     if not chunk.choices:
         return [ChatDelta(usage=usage, model=chunk.model)] if usage else []
     return [
-        ChatDelta(text=choice.delta.content or "", finish_reason=choice.finish_reason, usage=usage, model=chunk.model)
+        ChatDelta(
+            text=choice.delta.content or "",
+            tool_calls=tuple([_call(piece) for piece in choice.delta.tool_calls]),
+            finish_reason=choice.finish_reason,
+            usage=usage,
+            model=chunk.model,
+        )
         for choice in chunk.choices
     ]
+
+
+def facts_of(headers: Mapping[str, str]) -> AnswerFacts:
+    """Return what the headers of an answer tell (`wire/facts.py` writes them)."""
+    outcomes: dict[str, CacheOutcome] = {"hit": "hit", "miss": "miss"}
+    return AnswerFacts(
+        model=headers.get("x-lyceum-model", ""),
+        degraded=headers.get("x-lyceum-degraded") == "true",
+        cache=outcomes.get(headers.get("x-lyceum-cache", ""), "bypass"),
+        adapter=headers.get("x-lyceum-adapter", ""),
+        remaining_tokens=_number(headers.get("ratelimit-remaining-tokens")),
+        remaining_requests=_number(headers.get("ratelimit-remaining")),
+        reset_seconds=_number(headers.get("ratelimit-reset")),
+    )
+
+
+def _call(piece: CallPiece) -> ToolCallDelta:
+    return ToolCallDelta(index=piece.index, id=piece.id, name=piece.function.name, arguments=piece.function.arguments)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdigit() else None
 
 
 def read_reply(content: bytes, kind: type[T]) -> T:

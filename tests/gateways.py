@@ -6,12 +6,12 @@ import struct
 import threading
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from inference_gateway.app import create_app
+from inference_gateway.app import Stores, create_app
 from inference_gateway.caller import Caller
 from inference_gateway.contract import GENERATE_PURPOSE, ChatDelta, ChatRequest, Lane, ModelInfo
 from inference_gateway.engines.batching import BatchingEmbedder, Prepared
@@ -56,6 +56,9 @@ class HashingEncoder:
 
     def prepare(self, texts: Sequence[str], lane: Lane) -> list[Prepared]:
         return [Prepared(tokens=len(text.split()), features=text) for text in texts]
+
+    def lengths(self, texts: Sequence[str], lane: Lane) -> list[int]:
+        return [len(text.split()) for text in texts]
 
     def encode(self, batch: Sequence[Prepared]) -> list[bytes]:
         self.batches.append([item.features for item in batch])
@@ -116,10 +119,12 @@ def running_gateway(
     generation_api: Literal["openai", "tgi"] = "openai",
     model: str = "",
     routes: Path | None = None,
+    stores: Stores = nullcontext,
 ) -> Iterator[RunningGateway]:
     """Serve a gateway; with `loading` its embedder is ready only once that event is set. A key is made unless given.
 
-    `model` is a folder for the embedded generation engine, which may still be loading; `routes` a routing file.
+    `model` is a folder for the embedded generation engine, which may still be loading; `routes` a routing file; `stores` opens what
+    stands behind the ports.
     """
     encoder = encoder or HashingEncoder()
 
@@ -141,7 +146,7 @@ def running_gateway(
         ),
         deadlines,
     )
-    app = create_app(ServiceTokens(key), slot, Generation(router, unset_ports(permits)))
+    app = create_app(ServiceTokens(key), slot, Generation(router, unset_ports(permits)), stores)
     with served(app) as url:
         while loading is None and slot.progress.stage != "ready":
             time.sleep(0.005)

@@ -1,6 +1,7 @@
 """Gives one answer: from the stored question to the stored answer, as a task of the process and not of a request."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -40,6 +41,7 @@ MAX_SECONDS = 180.0
 STORE_ATTEMPTS = 3
 STORE_RETRY_SECONDS = 0.5
 SEED_MASK = 0x7FFF_FFFF
+"""Some servers take no larger seed."""
 
 
 class TutorTools(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,9 +171,11 @@ class Producer:
         return Generator(
             model=self._generator,
             stream=WatchedGeneration(self._tools.gateway),
-            seed=self._turn.id.int & SEED_MASK,
+            seed=_seed(self._turn.question),
             tenant_id=self._turn.tenant_id,
             user_id=self._turn.user_id,
+            course_id=self._turn.course_id,
+            scope=self._turn.scope.digest(),
         )
 
     async def _stage(self, stage: Stage) -> None:
@@ -256,6 +260,11 @@ class Producer:
             else:
                 return None
         return problem_document(DependencyUnavailable("The database"))
+
+
+def _seed(question: str) -> int:
+    """The same for the same question, so that its answer can be the same."""
+    return int.from_bytes(hashlib.sha256(question.encode()).digest(), "big") & SEED_MASK
 
 
 async def _cancelled(task: asyncio.Task[EndedTurn]) -> None:

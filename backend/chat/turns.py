@@ -36,6 +36,7 @@ class OpenTurn(msgspec.Struct, frozen=True, kw_only=True):
     question: str
     previous: str
     scope: Scope
+    course_id: CourseId | None
     request_id: str
 
 
@@ -83,6 +84,7 @@ async def open_turn(subject: Subject, request: ChatRequest, request_id: str, rea
         question=request.message,
         previous=previous,
         scope=scope,
+        course_id=course_id,
         request_id=request_id,
     )
 

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from inference_gateway.client import GatewayClient
 from ops.runtime.objects import ObjectStore
+from ops.runtime.redis import Redis
 from rag.parse import Wall
 from rag.store import VectorStore
 
@@ -17,6 +18,8 @@ class DocumentTools(Protocol):
     def vectors(self) -> VectorStore: ...
     @property
     def gateway(self) -> GatewayClient: ...
+    @property
+    def redis(self) -> Redis | None: ...
     @property
     def max_file_bytes(self) -> int: ...
     @property

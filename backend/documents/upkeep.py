@@ -12,6 +12,7 @@ from db.repositories import documents, ingestion
 from db.repositories.documents import DeletedRow
 from db.repositories.retention import purge_uncited_documents
 from db.unit_of_work import UnitOfWork, unit_of_work
+from inference_gateway.purge import purge_answers
 from ops.runtime.objects import ObjectStore, derived_key, original_key
 from rag.store import VectorStore
 
@@ -31,6 +32,7 @@ async def ingestion_ended(uow: UnitOfWork, job: EndedJob, args: IngestArgs) -> N
 async def prune(job: Job[PruneArgs, DocumentTools]) -> None:
     """Remove from the index what is not served any more: a deleted document, old versions, what failed half-way.
 
+    With it go the answers that the gateway keeps and whose prompts quoted the document.
     Readers never saw any of it, for Postgres has the last word; it only took places among the candidates. The person who
     caused it may be gone by now: it was decided when the job was accepted.
     """
@@ -38,6 +40,7 @@ async def prune(job: Job[PruneArgs, DocumentTools]) -> None:
     state = await ingestion.prune_state(document_id)
     if state is None:
         return
+    await purge_answers(job.tools.redis, f"document:{document_id}")
     if state.deleted:
         await job.tools.vectors.delete_document(document_id)
         return

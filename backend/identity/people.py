@@ -1,5 +1,7 @@
 """What administrators do with people."""
 
+from functools import partial
+
 from msgspec import UNSET
 
 from backend.identity import accounts, sessions
@@ -8,6 +10,7 @@ from backend.identity.errors import EmailTaken, PersonNotFound
 from backend.identity.escalation import check_own_rights, check_rights_of_person, keeps_an_administrator
 from backend.identity.events import USER_DISABLED, UserEvent
 from backend.identity.revocation import rights_changed
+from backend.identity.runtime import runtime
 from backend.identity.schemas import FoundPerson, NewPersonInput, PersonChange
 from backend.kit.places import places_for
 from backend.kit.subject import Subject
@@ -17,6 +20,7 @@ from db.repositories import rights
 from db.repositories import sessions as session_rows
 from db.repositories.people import PersonRow, PersonState
 from db.unit_of_work import UnitOfWork, unit_of_work
+from inference_gateway.purge import purge_answers
 from ops.runtime.ids import UserId
 
 READ = "person.read"
@@ -146,6 +150,12 @@ async def delete_person(subject: Subject, user_id: UserId) -> None:
         await rights_changed(uow, [user_id])
         await _sign_out_everywhere(uow, user_id, "deleted")
         await uow.audit(subject, "person.deleted", {"user_id": user_id})
+        uow.after_commit(partial(_forget_answers, user_id))
+
+
+async def _forget_answers(user_id: UserId) -> None:
+    """Nobody can ask for them any more; without Redis they end within a day."""
+    await purge_answers(runtime().redis, f"user:{user_id}")
 
 
 async def _existing(subject: Subject, user_id: UserId) -> PersonRow:

@@ -24,6 +24,7 @@ class Runtime:
     cookie_key: bytes
     master_key: bytes
     cache: RightsCache
+    redis: Redis | None
 
     @property
     def is_development(self) -> bool:
@@ -51,6 +52,7 @@ def open_identity(settings: Settings, redis: Redis | None) -> Runtime:
         cookie_key=_derived(seed, b"session-cookie"),
         master_key=decode_key(settings.master_key),
         cache=RightsCache(redis),
+        redis=redis,
     )
     return _runtime
 

@@ -8,10 +8,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from prometheus_client import Counter
 
 from inference_gateway.cache.keys import answer_key
-from inference_gateway.cache.purge import TAG_PREFIX, ends_at
 from inference_gateway.caller import Caller
 from inference_gateway.contract import ChatRequest
 from inference_gateway.ports import AuthorisedAdapter, CachedAnswer
+from inference_gateway.purge import TAG_PREFIX, ends_at
 from ops.runtime.crypto import KEY_BYTES, SealBroken, seal, unseal
 from ops.runtime.logging import get_logger
 from ops.runtime.redis import Redis, RedisError

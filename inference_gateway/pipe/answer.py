@@ -2,11 +2,10 @@
 
 from collections.abc import AsyncGenerator
 from types import TracebackType
-from typing import Literal
 
 import msgspec
 
-from inference_gateway.contract import ChatDelta
+from inference_gateway.contract import CacheOutcome, ChatDelta
 from inference_gateway.ports import Remaining
 
 
@@ -18,7 +17,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     upstream: str
     degraded: bool = False
     adapter: str = ""
-    cache: Literal["hit", "miss", "bypass"] = "bypass"
+    cache: CacheOutcome = "bypass"
     remaining: Remaining = Remaining()
 
 

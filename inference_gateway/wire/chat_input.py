@@ -1,10 +1,13 @@
 """The body of a chat completion, and the request it means."""
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 
 from inference_gateway.contract import (
+    MAX_CACHE_DOCUMENTS,
+    MAX_CACHE_SCOPE_CHARACTERS,
     MAX_MESSAGES,
     MAX_PROMPT_CHARACTERS,
     MAX_TOOLS,
@@ -56,7 +59,7 @@ class MessageInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class ChatInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """OpenAI's request, as far as it is served; any other field is refused rather than ignored.
 
-    `adapter` is an addition: `namespace@sha256`, or empty for the base model.
+    `adapter`, `cache_scope` and `cache_documents` are additions: see `ChatRequest`.
     """
 
     messages: Annotated[tuple[MessageInput, ...], msgspec.Meta(min_length=1, max_length=MAX_MESSAGES)]
@@ -73,6 +76,8 @@ class ChatInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     tools: Annotated[tuple[Tool, ...], msgspec.Meta(max_length=MAX_TOOLS)] | None = None
     tool_choice: ToolChoice | None = None
     adapter: AdapterId = ""
+    cache_scope: Annotated[str, msgspec.Meta(max_length=MAX_CACHE_SCOPE_CHARACTERS)] = ""
+    cache_documents: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=MAX_CACHE_DOCUMENTS)] = ()
     n: Literal[1] = 1
     user: str | None = None
 
@@ -97,6 +102,8 @@ def chat_request(wanted: ChatInput) -> ChatRequest:
         tools=_tools(wanted.tools or ()),
         tool_choice=_choice(wanted),
         adapter=wanted.adapter,
+        cache_scope=wanted.cache_scope,
+        cache_documents=wanted.cache_documents,
     )
 
 

@@ -3,11 +3,12 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
+from uuid import UUID
 
 import msgspec
 
-from inference_gateway.contract import ChatDelta, ChatRequest, GatewayError
-from ops.runtime.ids import TenantId, UserId
+from inference_gateway.contract import PERSONAL_SCOPE, AnswerFacts, ChatDelta, ChatRequest, GatewayError
+from ops.runtime.ids import CourseId, TenantId, UserId
 from rag.answer.check import CitationList, check
 from rag.answer.contract import Outcome, Part, Verdict
 from rag.answer.evidence import Evidence, gather, question_terms
@@ -28,13 +29,19 @@ class ChatStream(Protocol):
 
 
 class Generator(msgspec.Struct, frozen=True, kw_only=True):
-    """A generation model and how to reach it, with the seed that makes an answer repeatable."""
+    """A generation model and how to reach it, with the seed that makes an answer repeatable.
+
+    `scope` names what the passages were chosen from, document-set versions included: where it is empty, the gateway keeps no
+    answer. `course_id` is whose quota counts beside the person's.
+    """
 
     model: str
     stream: ChatStream
     seed: int
     tenant_id: TenantId
     user_id: UserId
+    course_id: CourseId | None = None
+    scope: str = ""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +101,7 @@ class _Generation:
         )
         self._citations = CitationList()
         self._raw = ""
+        self._facts = AnswerFacts()
 
     async def parts(self) -> AsyncGenerator[Part, None]:
         """Yield the sentences that may leave; an end by error is kept in `broken`."""
@@ -101,6 +109,7 @@ class _Generation:
         try:
             async with aclosing(self._generator.stream(self._request())) as deltas:  # type: ignore[type-var]  # a generator
                 async for delta in deltas:
+                    self._facts = delta.facts or self._facts
                     self._raw = (self._raw + delta.text)[: 2 * len(NOT_IN_MATERIAL)]
                     for part in self._checked(sentences.feed(delta.text)):
                         yield part
@@ -126,6 +135,9 @@ class _Generation:
         return {
             "by": "generation",
             "model": self._generator.model,
+            "answered_by": self._facts.model,
+            "lesser_model": self._facts.degraded,
+            "cache": self._facts.cache,
             "prompt_version": PROMPT_VERSION,
             "seed": self._generator.seed,
             "passages": [str(item.passage.passage_id) for item in self._evidence],
@@ -159,4 +171,18 @@ class _Generation:
             model=generator.model,
             tenant_id=generator.tenant_id,
             user_id=generator.user_id,
+            course_id=generator.course_id,
+            cache_scope=self._cache_scope(),
+            cache_documents=self._documents(),
         )
+
+    def _cache_scope(self) -> str:
+        """An answer that leans on what the person asked before is nobody else's."""
+        scope = self._generator.scope
+        if not scope:
+            return ""
+        personal = PERSONAL_SCOPE if self._question.previous else ""
+        return f"{personal}{PROMPT_VERSION}:{scope}"
+
+    def _documents(self) -> tuple[UUID, ...]:
+        return tuple(sorted({item.passage.document_id for item in self._evidence}))

@@ -18,12 +18,15 @@ from backend.errors import NotFound
 from backend.jobs import service as job_service
 from backend.jobs.errors import JobNotCancellable
 from db import query
-from inference_gateway.contract import ModelInfo
+from inference_gateway.cache.answers import AnswerCache
+from inference_gateway.contract import ChatDelta, ModelInfo
+from inference_gateway.ports import CachedAnswer
 from rag.parse import sentence
 from rag.store import Collection, PassagePoint, VectorStoreUnavailable
 from tests import campus
 from tests.installation import Installation, received
 
+KEPT = CachedAnswer(deltas=(ChatDelta(text="Take steps.", finish_reason="stop"),), model="m", upstream="u")
 MARKDOWN = """# Gradient descent
 
 Gradient descent takes steps against the gradient of the loss. The learning rate says how long a step is.
@@ -118,8 +121,14 @@ async def test_a_deleted_document_is_gone_at_once_and_its_points_soon(installati
         await service.passages_in_scope(ids, before) == []
     )  # and Postgres has the last word, whatever scope is cached
     assert (await scope_for(subject)).courses[0].document_set_version > before.courses[0].document_set_version
+    assert installation.tools.redis is not None
+    answers = AnswerCache(installation.tools.redis, b"k" * 32)
+    await answers.put("response:1", KEPT, (f"document:{accepted.id}",))
+    await answers.put("response:2", KEPT, ("document:another",))
     await installation.work()
     assert await _points(installation, accepted.id) == 0
+    assert await answers.get("response:1") is None
+    assert await answers.get("response:2") == KEPT
 
 
 async def test_a_document_deleted_while_it_is_read_leaves_nothing(

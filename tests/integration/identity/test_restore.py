@@ -8,6 +8,9 @@ from backend.identity.passwords import hash_password
 from backend.identity.upkeep import purge_people
 from backend.kit.subject import Subject
 from db import query
+from inference_gateway.cache.answers import AnswerCache
+from inference_gateway.contract import ChatDelta
+from inference_gateway.ports import CachedAnswer
 from tests import campus
 from tests.api import problem
 from tests.integration.identity.conftest import World
@@ -57,6 +60,17 @@ async def test_a_person_comes_back_with_password_grants_and_enrolments_but_no_se
     acts = await query.fetch_values("SELECT metadata->>'user_id' FROM audit_log WHERE action = 'person.restored'")
     assert acts == [str(person.user_id)]
     assert await _deleted(admin) == []
+
+
+async def test_answers_kept_for_a_deleted_person_are_forgotten(world: World) -> None:
+    admin, person, other = await world.api.signed_in(world.admin), await _person(world), await _person(world, "ros")
+    answers = AnswerCache(world.api.app.state.redis, b"k" * 32)
+    kept = CachedAnswer(deltas=(ChatDelta(text="Yours alone."),), model="m", upstream="u")
+    for who in (person, other):
+        await answers.put(f"response:{who.user_id}", kept, (f"user:{who.user_id}",))
+    assert (await admin.delete(f"{V1}/users/{person.user_id}")).status_code == 204
+    assert await answers.get(f"response:{person.user_id}") is None
+    assert await answers.get(f"response:{other.user_id}") == kept
 
 
 async def test_only_who_may_delete_people_restores_them(world: World) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from inference_gateway.cache.answers import AnswerCache
 from inference_gateway.cache.keys import answer_key, tags_of
-from inference_gateway.cache.purge import purge_answers
 from inference_gateway.caller import Caller
 from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest, Function, Tool
 from inference_gateway.ports import AuthorisedAdapter, CachedAnswer
+from inference_gateway.purge import purge_answers
 from ops.runtime.redis import Redis, open_redis
 
 KEY = b"k" * 32
@@ -40,8 +40,8 @@ def name(
     return key
 
 
-NOT_SHAPING = {"tenant_id", "user_id", "cache_documents", "whole"}
-"""Fields of a request that do not shape its answer: the first two come from the token, `whole` tells how it is sent."""
+NOT_SHAPING = {"tenant_id", "user_id", "course_id", "cache_documents", "whole"}
+"""Fields of a request that do not shape its answer: the first three come from the token, `whole` tells how it is sent."""
 OTHER: dict[str, Any] = {
     "messages": (ChatMessage(role="user", content="What is osmosis??"),),
     "prompt": "raw",
