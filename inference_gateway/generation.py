@@ -78,7 +78,7 @@ class Generation:
                 raise
             finally:
                 free = answer.facts.cache == "hit"
-                self._after(admitted.grant.settle(NO_USAGE if free else ledger.spent(request)))
+                admitted.grant.settle(NO_USAGE if free else ledger.spent(request))
                 run = Run(request=request, answer="".join(said)) if said is not None else None
                 self.ports.meter.record(ledger.record(request, answer.facts, failure, draft), run)
 

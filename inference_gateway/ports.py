@@ -25,11 +25,18 @@ class Grant(Protocol):
     def remaining(self) -> Remaining:
         """What is left after this request's reservation."""
 
+    @property
+    def covers_all(self) -> bool:
+        """Whether all tokens that were asked for are reserved, so that `spend` will not raise."""
+
     def spend(self, completion_tokens: int) -> None:
         """Count tokens as text flows; raises `QuotaExhausted` when the reservation and the quota are used up."""
 
-    async def settle(self, usage: Usage | None) -> None:
-        """Give back what was not used. Called once, also after an error and when the client has gone (then None)."""
+    def settle(self, usage: Usage | None) -> None:
+        """Give back what was not used, within milliseconds.
+
+        Called once, also after an error and when the client has gone (then None).
+        """
 
 
 class Admission(Protocol):

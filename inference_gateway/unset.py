@@ -18,11 +18,12 @@ class _FreeGrant:
     """A permit without a quota."""
 
     remaining = Remaining()
+    covers_all = True
 
     def spend(self, completion_tokens: int) -> None:
         """Count nothing."""
 
-    async def settle(self, usage: Usage | None) -> None:
+    def settle(self, usage: Usage | None) -> None:
         """Give nothing back."""
 
 

@@ -76,14 +76,15 @@ class Accounts:
         except RedisError:
             return 0
 
-    async def settle(self, held: Reservation, reserved: int, used: int, requests_back: int = 0) -> None:
+    def settle(self, held: Reservation, reserved: int, used: int, requests_back: int = 0) -> None:
         """End a reservation; what Redis does not hear of, the reconciliation with the records brings to it."""
-        if not held.buckets:
-            return
-        try:
-            await held.ledger.settle(held.buckets, reserved, used, requests_back)
-        except RedisError as error:
-            log.warning("quota_not_settled", error=type(error).__name__)
+        if held.buckets:
+            held.ledger.settle(held.buckets, reserved, used, requests_back)
+
+    async def settled(self) -> None:
+        """Return when all that was settled until now has taken effect."""
+        if self._redis is not None:
+            await self._redis.settled()
 
     async def reconcile(self) -> int:
         """Raise the buckets that were used lately to what the records say; return how many were looked at.

@@ -59,7 +59,7 @@ class QuotaGrant:
             QuotaExhausted: fewer than wanted could be reserved, those are spent, and the quota has no more.
         """
         self._spent += completion_tokens
-        if not self._held.buckets or self._reserved >= self._wanted:
+        if self.covers_all:
             return
         left = self._reserved - self._prompt_tokens - self._spent
         if left < 0:
@@ -69,7 +69,12 @@ class QuotaGrant:
             self._asks = True
             self._spawn(self._ask())
 
-    async def settle(self, usage: Usage | None) -> None:
+    @property
+    def covers_all(self) -> bool:
+        """Whether all tokens that were wanted are reserved, so that nothing can end the answer."""
+        return not self._held.buckets or self._reserved >= self._wanted
+
+    def settle(self, usage: Usage | None) -> None:
         """Give back what was not used; without usage what flowed counts, with the prompt if anything did."""
         if self.settled:
             return
@@ -78,17 +83,17 @@ class QuotaGrant:
             used = usage.prompt_tokens + usage.completion_tokens
         else:
             used = self._prompt_tokens + self._spent if self._spent else 0
-        await self._accounts.settle(self._held, self._reserved, used)
+        self._accounts.settle(self._held, self._reserved, used)
 
-    async def cancel(self) -> None:
+    def cancel(self) -> None:
         """Give back everything, the request itself too: it was never begun."""
         self.settled = True
-        await self._accounts.settle(self._held, self._reserved, 0, requests_back=1)
+        self._accounts.settle(self._held, self._reserved, 0, requests_back=1)
 
     async def _ask(self) -> None:
         more = await self._accounts.more(self._held, self._wanted - self._reserved)
         if self.settled:
-            await self._accounts.settle(self._held, more, 0)
+            self._accounts.settle(self._held, more, 0)
             return
         self._reserved += more
         self._asks = False
@@ -117,19 +122,21 @@ class FairAdmission:
             await self._permits.acquire(flow, self._weight_of(caller.tenant_id), max(tokens, 1))
         except BaseException:
             if grant is not None:
-                self._spawn(grant.cancel())
+                grant.cancel()
             raise
         started_at = time.monotonic()
         try:
             yield grant or _Unlimited()
         finally:
             self._permits.release(flow, time.monotonic() - started_at)
-            if grant is not None and not grant.settled:
-                self._spawn(grant.settle(None))  # a task of its own: who is cancelled here may be cancelled again
+            if grant is not None:
+                grant.settle(None)
 
     async def close(self) -> None:
         """Wait until what was reserved is given back."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._accounts is not None:
+            await self._accounts.settled()
 
     async def _reserve(self, caller: Caller, tokens: int, prompt_tokens: int) -> QuotaGrant | None:
         if self._accounts is None:
@@ -155,7 +162,9 @@ class _Unlimited:
     def spend(self, completion_tokens: int) -> None:
         """Count nothing."""
 
-    async def settle(self, usage: Usage | None) -> None:
+    covers_all = True
+
+    def settle(self, usage: Usage | None) -> None:
         """Give nothing back."""
 
 

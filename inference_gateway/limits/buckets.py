@@ -14,34 +14,28 @@ Unit = Literal["tokens", "requests"]
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """One limit of a tenant, a course or a person. The braces keep a tenant's buckets on one node of a Redis cluster."""
+    """One limit of a tenant, a course or a person: its name in Redis, how much fits in, how much is used no more each ms."""
 
     tenant_id: UUID
     quota: QuotaRow
     unit: Unit
+    key: str
+    size: int
+    leak_per_ms: float
 
-    @property
-    def key(self) -> str:
-        """Its name in Redis."""
-        subject = self.quota.subject_id or self.tenant_id
-        return f"quota:{{{self.tenant_id}}}:{self.quota.level}:{subject}:{self.unit}"
-
-    @property
-    def size(self) -> int:
-        """How much fits in."""
-        return (self.quota.tokens if self.unit == "tokens" else self.quota.requests) or 0
-
-    @property
-    def leak_per_ms(self) -> float:
-        """How much is used no more, each millisecond."""
-        return self.size / (self.quota.period_seconds * 1000)
+    @classmethod
+    def of(cls, tenant_id: UUID, quota: QuotaRow, unit: Unit) -> "Bucket":
+        """Return the bucket; the braces in its name keep a tenant's buckets on one node of a Redis cluster."""
+        key = f"quota:{{{tenant_id}}}:{quota.level}:{quota.subject_id or tenant_id}:{unit}"
+        size = (quota.tokens if unit == "tokens" else quota.requests) or 0
+        return cls(tenant_id, quota, unit, key, size, size / (quota.period_seconds * 1000))
 
 
 def buckets_of(tenant_id: UUID, quotas: Sequence[QuotaRow]) -> tuple[Bucket, ...]:
     """Return the limits that the quotas name."""
     units: tuple[Unit, Unit] = ("tokens", "requests")
     return tuple(
-        Bucket(tenant_id, quota, unit) for quota in quotas for unit in units if getattr(quota, unit) is not None
+        Bucket.of(tenant_id, quota, unit) for quota in quotas for unit in units if getattr(quota, unit) is not None
     )
 
 
@@ -63,8 +57,11 @@ class Ledger(Protocol):
     async def take(self, buckets: Sequence[Bucket], wanted: int, least: int) -> Taken:
         """Reserve up to `wanted` tokens, not fewer than `least`, and use a request."""
 
-    async def settle(self, buckets: Sequence[Bucket], reserved: int, used: int, requests_back: int) -> None:
-        """End a reservation: `used` tokens stay used."""
+    def settle(self, buckets: Sequence[Bucket], reserved: int, used: int, requests_back: int) -> None:
+        """End a reservation: `used` tokens stay used. Takes effect within milliseconds; `settled` waits for that."""
+
+    async def settled(self) -> None:
+        """Return when what was settled until now has taken effect."""
 
     async def fill(self, bucket: Bucket, used: float) -> None:
         """Let at least `used` be used in a bucket."""
@@ -112,8 +109,8 @@ class LocalLedger:
             reset_ms=max((self._reset_ms(bucket) for bucket in buckets), default=0.0),
         )
 
-    async def settle(self, buckets: Sequence[Bucket], reserved: int, used: int, requests_back: int) -> None:
-        """As `Ledger.settle`."""
+    def settle(self, buckets: Sequence[Bucket], reserved: int, used: int, requests_back: int) -> None:
+        """As `Ledger.settle`, at once."""
         for bucket in buckets:
             if (level := self._levels.get(bucket.key)) is None:
                 continue
@@ -123,6 +120,9 @@ class LocalLedger:
                 level.used += used
             else:
                 level.used = max(0.0, level.used - requests_back)
+
+    async def settled(self) -> None:
+        """Nothing waits."""
 
     async def fill(self, bucket: Bucket, used: float) -> None:
         """As `Ledger.fill`, with the share that this process stands for."""

@@ -38,10 +38,10 @@ class FairQueue(Generic[Item]):
     def __len__(self) -> int:
         return self._count
 
-    @property
-    def tenants(self) -> dict[UUID | None, float]:
-        """The weights of the tenants that have something waiting."""
-        return {tenant_id: tenant.weight for tenant_id, tenant in self._tenants.items() if tenant.waiting}
+    def has(self, tenant_id: UUID | None) -> bool:
+        """Tell whether something of the tenant waits."""
+        tenant = self._tenants.get(tenant_id)
+        return tenant is not None and tenant.waiting > 0
 
     def push(self, flow: Flow, weight: float, cost: float, item: Item) -> None:
         """Let a piece wait; `weight` is the tenant's from now on."""
@@ -52,6 +52,14 @@ class FairQueue(Generic[Item]):
         tenant.people.setdefault(flow.user_id, deque()).append((cost, item))
         tenant.waiting += 1
         self._count += 1
+
+    def pass_by(self, flow: Flow, weight: float, cost: float) -> None:
+        """Count a piece that need not wait, as nothing does: its flows have had it."""
+        self._turns.join(flow.tenant_id)
+        self._turns.served(flow.tenant_id, cost, weight, more=False)
+        if (tenant := self._tenants.get(flow.tenant_id)) is not None:
+            tenant.turns.join(flow.user_id)
+            tenant.turns.served(flow.user_id, cost, 1.0, more=False)
 
     def pop(self, may: Callable[[UUID | None], bool]) -> tuple[Flow, Item] | None:
         """Return whose turn it is among the tenants that may be served, or None."""

@@ -54,10 +54,25 @@ class Permits:
         Raises:
             GatewayOverloaded: too many wait, of this tenant above all, or none came free in time.
         """
+        if self._has_room_for(flow, weight):
+            self._queue.pass_by(flow, weight, cost)
+            self._take(flow)
+            WAITED.observe(0.0)
+            return
         if len(self._queue) >= self._limits.waiting:
             self._make_room(flow, weight)
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         started_at = time.monotonic()
+        await self._wait(flow, weight, cost)
+        WAITED.observe(time.monotonic() - started_at)
+
+    def _has_room_for(self, flow: Flow, weight: float) -> bool:
+        if len(self._queue) or not self._free:
+            return False
+        self._weights[flow.tenant_id] = weight
+        return self._may_run(flow.tenant_id)
+
+    async def _wait(self, flow: Flow, weight: float, cost: float) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.push(flow, weight, cost, turn)
         self._weights[flow.tenant_id] = weight
         self._give()
@@ -71,7 +86,6 @@ class Permits:
             raise
         finally:
             WAITING.set(len(self._queue))
-        WAITED.observe(time.monotonic() - started_at)
 
     def release(self, flow: Flow, held_seconds: float) -> None:
         """Give a permit back."""
@@ -80,18 +94,22 @@ class Permits:
 
     def _return(self, flow: Flow) -> None:
         self._free += 1
+        RUNNING.set(self._limits.permits - self._free)
         self._running[flow.tenant_id] -= 1
         if not self._running[flow.tenant_id]:
             del self._running[flow.tenant_id]
         self._give()
+        self._forget_idle(flow.tenant_id)
 
     def _give(self) -> None:
         while self._free and (turn := self._queue.pop(self._may_run)) is not None:
             flow, waiting = turn
-            self._free -= 1
-            self._running[flow.tenant_id] += 1
+            self._take(flow)
             waiting.set_result(None)
-        self._weights = {each: self._weights[each] for each in {*self._running, *self._queue.tenants}}
+
+    def _take(self, flow: Flow) -> None:
+        self._free -= 1
+        self._running[flow.tenant_id] += 1
         RUNNING.set(self._limits.permits - self._free)
 
     def _may_run(self, tenant_id: UUID | None) -> bool:
@@ -104,8 +122,14 @@ class Permits:
     def _give_up(self, flow: Flow, turn: "asyncio.Future[None]") -> None:
         if turn.done() and not turn.cancelled() and turn.exception() is None:
             self._return(flow)  # the permit came together with the end of the wait
-        elif self._queue.remove(flow, turn):
+            return
+        if self._queue.remove(flow, turn):
             self._give()
+        self._forget_idle(flow.tenant_id)
+
+    def _forget_idle(self, tenant_id: UUID | None) -> None:
+        if tenant_id not in self._running and not self._queue.has(tenant_id):
+            self._weights.pop(tenant_id, None)
 
     def _make_room(self, flow: Flow, weight: float) -> None:
         shed = self._queue.shed(flow, weight)

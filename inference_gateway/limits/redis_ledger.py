@@ -4,15 +4,24 @@ A bucket is a hash: `used` at the time `at`, and of each process what it holds (
 (`t:<process>`). What a process that died held is let go after three minutes.
 """
 
+import asyncio
+import contextvars
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
+
+import msgspec
 
 from inference_gateway.limits.buckets import Bucket, Taken
 from ops.runtime.ids import new_id
-from ops.runtime.redis import Redis, ServerScript
+from ops.runtime.logging import get_logger
+from ops.runtime.redis import Redis, RedisError, ServerScript
+
+log = get_logger(__name__)
 
 HOLD_MS = 180_000
+SETTLE_SECONDS = 0.005
 
 # ARGV from `first` on: size, leak per ms, unit (t or r) of each bucket. Sets what has leaked; returns what is left of a bucket.
 _READ: Final = """
@@ -90,18 +99,20 @@ return {allowed and 1 or 0, allowed and tokens or 0, left.t, left.r, math.ceil(w
 """
 )
 
-# ARGV[3] reserved, ARGV[4] used, ARGV[5] requests given back. A bucket that Redis has lost is left to be rebuilt.
+# ARGV from 3 on: size, leak per ms, unit, reserved, used, requests given back of each bucket. A bucket that Redis has lost is left
+# to be rebuilt.
 SETTLE_SCRIPT: Final = (
     _READ
     + """
 for i, key in ipairs(KEYS) do
-  local size, leak, unit = of(i, 6)
+  local at = 3 + (i - 1) * 6
+  local size, leak, unit = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2]
   local used, held, own = read(key, leak)
   if used and unit == 't' then
-    hold(key, math.max(0, own - tonumber(ARGV[3])))
-    write(key, used + tonumber(ARGV[4]), size, leak)
+    hold(key, math.max(0, own - tonumber(ARGV[at + 3])))
+    write(key, used + tonumber(ARGV[at + 4]), size, leak)
   elseif used then
-    write(key, math.max(0, used - tonumber(ARGV[5])), size, leak)
+    write(key, math.max(0, used - tonumber(ARGV[at + 5])), size, leak)
   end
 end
 """
@@ -122,8 +133,17 @@ if own > 0 then hold(KEYS[1], own) end
 )
 
 
+class _Owed(msgspec.Struct):
+    """What Redis is yet to be told of one bucket."""
+
+    bucket: Bucket
+    reserved: int = 0
+    used: int = 0
+    requests_back: int = 0
+
+
 class RedisLedger:
-    """Each method raises `RedisError`."""
+    """`take` and `fill` raise `RedisError`. Settlements of a few milliseconds are told together: nobody waits for them."""
 
     def __init__(self, redis: Redis) -> None:
         self._take = ServerScript(redis, TAKE_SCRIPT)
@@ -131,14 +151,25 @@ class RedisLedger:
         self._fill = ServerScript(redis, FILL_SCRIPT)
         self._process = new_id().hex
         self._held: Counter[str] = Counter()
+        self._owed: dict[str, _Owed] = {}
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def take(self, buckets: Sequence[Bucket], wanted: int, least: int) -> Taken:
-        """As `Ledger.take`."""
+        """As `Ledger.take`; nobody is refused for what was given back but not told yet."""
+        taken = await self._take_once(buckets, wanted, least)
+        if taken.allowed or taken.unknown or not any(bucket.key in self._owed for bucket in buckets):
+            return taken
+        await self.settled()
+        return await self._take_once(buckets, wanted, least)
+
+    async def _take_once(self, buckets: Sequence[Bucket], wanted: int, least: int) -> Taken:
         answer = await self._take(_keys(buckets), [self._process, HOLD_MS, wanted, least, *_shapes(buckets)])
         if answer[0] < 0:
             return Taken(allowed=False, unknown=tuple(buckets[place - 1] for place in answer[1:]))
         allowed, tokens, tokens_left, requests_left, wait_ms, reset_ms = answer
-        self._held.update({bucket.key: tokens for bucket in buckets if bucket.unit == "tokens"})
+        for bucket in buckets:
+            if bucket.unit == "tokens":
+                self._held[bucket.key] += tokens
         return Taken(
             allowed=bool(allowed),
             tokens=tokens,
@@ -148,22 +179,60 @@ class RedisLedger:
             reset_ms=reset_ms,
         )
 
-    async def settle(self, buckets: Sequence[Bucket], reserved: int, used: int, requests_back: int) -> None:
-        """As `Ledger.settle`."""
-        self._held.subtract({bucket.key: reserved for bucket in buckets if bucket.unit == "tokens"})
-        self._held += Counter()
-        shapes = _shapes(buckets)
-        await self._settle(_keys(buckets), [self._process, HOLD_MS, reserved, used, requests_back, *shapes])
+    def settle(self, buckets: Sequence[Bucket], reserved: int, used: int, requests_back: int) -> None:
+        """As `Ledger.settle`; until Redis is told, the reservation is held."""
+        if not self._owed:
+            task = asyncio.get_running_loop().create_task(self._tell(), context=contextvars.Context())
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+        for bucket in buckets:
+            if (owed := self._owed.get(bucket.key)) is None:
+                owed = self._owed[bucket.key] = _Owed(bucket)
+            owed.reserved += reserved
+            owed.used += used
+            owed.requests_back += requests_back
+
+    async def settled(self) -> None:
+        """As `Ledger.settled`."""
+        while self._telling:
+            await asyncio.wait(self._telling)
 
     async def fill(self, bucket: Bucket, used: float) -> None:
         """As `Ledger.fill`; what this process holds is said again where Redis has forgotten it."""
         held = self._held[bucket.key]
         await self._fill([bucket.key], [self._process, HOLD_MS, used, held, *_shapes([bucket])])
 
+    async def _tell(self) -> None:
+        """Tell what is owed, of one tenant at a time, as a tenant's buckets are on one node of a cluster."""
+        await asyncio.sleep(SETTLE_SECONDS)
+        owed, self._owed = self._owed, {}
+        by_tenant: dict[UUID, list[_Owed]] = {}
+        for one in owed.values():
+            by_tenant.setdefault(one.bucket.tenant_id, []).append(one)
+            if one.bucket.unit == "tokens":
+                self._let_go(one)
+        for group in by_tenant.values():
+            arguments = [
+                part for one in group for part in (*_shape(one.bucket), one.reserved, one.used, one.requests_back)
+            ]
+            try:
+                await self._settle([one.bucket.key for one in group], [self._process, HOLD_MS, *arguments])
+            except RedisError as error:
+                log.warning("quotas_not_settled", buckets=len(group), error=type(error).__name__)
+
+    def _let_go(self, owed: _Owed) -> None:
+        self._held[owed.bucket.key] -= owed.reserved
+        if self._held[owed.bucket.key] <= 0:
+            del self._held[owed.bucket.key]
+
 
 def _keys(buckets: Sequence[Bucket]) -> list[str]:
     return [bucket.key for bucket in buckets]
 
 
+def _shape(bucket: Bucket) -> tuple[int, str, str]:
+    return bucket.size, repr(bucket.leak_per_ms), bucket.unit[0]
+
+
 def _shapes(buckets: Sequence[Bucket]) -> list[str | float]:
-    return [part for bucket in buckets for part in (bucket.size, repr(bucket.leak_per_ms), bucket.unit[0])]
+    return [part for bucket in buckets for part in _shape(bucket)]

@@ -82,7 +82,7 @@ async def test_a_thousand_at_once_never_overspend(place: Place, valkey_url: str)
                     await asyncio.sleep(chance.random() / 20)
                 finally:
                     spent[person] += 100 + completion
-                    await grant.settle(tokens(100, completion))
+                    grant.settle(tokens(100, completion))
         except QuotaExhausted:
             refused += 1
 
@@ -111,8 +111,9 @@ async def test_all_levels_or_none(place: Place, redis: Redis) -> None:
         assert raised.value.retry_after_seconds == 3600, "a day's quota does not come back in minutes"
         async with door.admit(caller(place, new_id()), 500, 100) as other:
             assert other.remaining.requests == 998, "the refused have used no request of the tenant"
-            await other.settle(tokens(0, 0))
-        await grant.settle(tokens(100, 50))
+            other.settle(tokens(0, 0))
+        grant.settle(tokens(100, 50))
+    await door.close()
     async with door.admit(caller(place), 10, 5) as grant:
         assert grant.remaining.tokens == 600 - 150 - 10
         assert grant.remaining.reset_seconds == pytest.approx(160 / 600 * DAY, rel=0.01)
@@ -141,7 +142,7 @@ async def test_what_is_left_is_granted_and_ends_mid_stream(place: Place, redis: 
                     written += 1
                     await asyncio.sleep(0.001)
             finally:
-                await grant.settle(tokens(100, written))
+                grant.settle(tokens(100, written))
     assert written == 50
     with pytest.raises(QuotaExhausted):
         async with door.admit(caller(place), 600, 100):
@@ -154,11 +155,11 @@ async def test_a_short_reservation_grows_by_what_others_give_back(place: Place, 
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(door.admit(caller(place), 200, 10))
         second = await stack.enter_async_context(door.admit(caller(place), 200, 10))
-        await first.settle(tokens(10, 10))
+        first.settle(tokens(10, 10))
         for _ in range(190):
             second.spend(1)
             await asyncio.sleep(0.001)
-        await second.settle(tokens(10, 190))
+        second.settle(tokens(10, 190))
     await door.close()
 
 
@@ -179,21 +180,23 @@ async def test_buckets_that_redis_lost_are_rebuilt_from_the_records(place: Place
     await limit(place, "tenant", 1000, 100)
     door = admission(redis)
     async with door.admit(caller(place), 500, 100) as grant:
-        await grant.settle(tokens(100, 400))
+        grant.settle(tokens(100, 400))
+    await door.close()
     await add(log_row(place, prompt_tokens=100, completion_tokens=400, finished_at=ago(seconds=1)))
     async with door.admit(caller(place), 300, 100) as running:
         await redis.flushdb()
         async with door.admit(caller(place), 50, 10) as grant:
             assert grant.remaining.tokens == 1000 - 500 - 300 - 50, "what runs is held again"
             assert grant.remaining.requests == 98
-        await running.settle(tokens(100, 200))
+        running.settle(tokens(100, 200))
 
 
 async def test_the_records_raise_a_bucket_that_knows_too_little(place: Place, redis: Redis) -> None:
     await limit(place, "tenant", 1000)
     accounts = Accounts(redis, nothing)
     reservation = await accounts.reserve(caller(place), 10, 10)
-    await accounts.settle(reservation, 10, 0)
+    accounts.settle(reservation, 10, 0)
+    await accounts.settled()
     await add(log_row(place, prompt_tokens=0, completion_tokens=800, finished_at=ago(seconds=1)))
     assert await accounts.reconcile() == 1
     again = await accounts.reserve(caller(place), 1000, 1)
@@ -217,7 +220,7 @@ async def test_without_redis_half_the_quota_never_none(place: Place) -> None:
     for _ in range(20):
         try:
             async with door.admit(caller(place), 60, 10) as grant:
-                await grant.settle(tokens(10, 40))
+                grant.settle(tokens(10, 40))
                 granted += 1
         except QuotaExhausted:
             continue

@@ -66,6 +66,20 @@ def test_whoever_was_idle_gains_nothing() -> None:
     assert order(queue, 10).count("h") >= 4, "the time it was alone is not held against it"
 
 
+def test_passing_by_an_empty_queue_counts_like_waiting_in_it() -> None:
+    waited: FairQueue[str] = FairQueue()
+    passed: FairQueue[str] = FairQueue()
+    for _ in range(30):
+        waited.push(HOG, 1.0, 5.0, "h")
+        order(waited, 1)
+        passed.pass_by(HOG, 1.0, 5.0)
+    for queue in (waited, passed):
+        for _ in range(3):
+            queue.push(OTHER, 1.0, 5.0, "o")
+            queue.push(HOG, 1.0, 5.0, "h")
+    assert order(passed, 6) == order(waited, 6)
+
+
 def test_what_is_given_up_is_gone() -> None:
     queue: FairQueue[str] = FairQueue()
     queue.push(HOG, 1.0, 1.0, "h")
