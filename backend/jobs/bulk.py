@@ -24,7 +24,7 @@ POSSIBLE: Final[dict[Action, str]] = {
     "cancel": "state IN ('queued', 'waiting', 'running') AND cancel_requested_at IS NULL",
     "priority": "state IN ('queued', 'waiting')",
 }
-"""In which states an act can be done; of what is acted on nothing is left among them, so that the same call goes on."""
+"""In which states an act can be done."""
 
 Act = Callable[[UnitOfWork, JobId], Awaitable[None]]
 
@@ -58,11 +58,12 @@ class _Refusals(msgspec.Struct):
 async def act_on_many(subject: Subject, act: BulkAct) -> BulkOutcome:
     """Do the same to up to 1,000 jobs, oldest first, or with `preview` tell what would be done.
 
-    When `remaining` is not 0 the same call goes on. What the preview counts as done may still be refused one by one.
+    When `remaining` is not 0 the same call after `next_after` goes on, past those that were refused. What the preview counts
+    as done may still be refused one by one.
 
     Raises:
         PermissionMissing: the subject may only look.
-        ValidationFailed: it does not say which jobs, or what priority.
+        ValidationFailed: it does not say which jobs, or what priority, or goes on where no filter does.
     """
     subject.require(WRITE_ALL)
     _check(act)
@@ -71,13 +72,15 @@ async def act_on_many(subject: Subject, act: BulkAct) -> BulkOutcome:
     done = len(chosen.ids)
     if not act.preview:
         done = await _do(subject, act, chosen)
+    remaining = max(0, chosen.matched - done - len(chosen.refused))
     return BulkOutcome(
         action=act.action,
         preview=act.preview,
         matched=chosen.matched,
         done=done,
         refused=chosen.refused.listed(),
-        remaining=chosen.matched - done - len(chosen.refused),
+        remaining=remaining,
+        next_after=chosen.ids[-1] if remaining and chosen.ids else None,
         samples=[view_of(row) for row in sample_rows],
     )
 
@@ -121,6 +124,7 @@ def _performer(subject: Subject, act: BulkAct) -> Act:
 async def _chosen_by_filter(subject: Subject, act: BulkAct) -> _Chosen:
     condition = _possible(subject, act, criteria(subject, act.filter or JobFilter()))
     condition.add("priority <> {}", act.priority)
+    condition.add("id > {}", act.after)
     matched = await job_search.count(condition)
     return _Chosen(await job_search.first_ids(condition, JOBS_AT_ONCE), matched, _Refusals())
 
@@ -147,6 +151,8 @@ def _possible(subject: Subject, act: BulkAct, wanted: Wanted) -> Condition:
 def _check(act: BulkAct) -> None:
     if (act.ids is None) is (act.filter is None):
         raise _wrong("/ids" if act.ids is not None else "/filter", "Give either ids or a filter.")
+    if act.ids is not None and act.after is not None:
+        raise _wrong("/after", "Only a filter goes on after a job.")
     if (act.priority is None) is (act.action == "priority"):
         raise _wrong("/priority", "The act priority needs one, and no other takes one.")
 

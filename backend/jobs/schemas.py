@@ -242,11 +242,15 @@ class NewPriority(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class BulkAct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One act on many jobs: those of `ids`, or those that match `filter`. With `preview` nothing changes."""
+    """One act on many jobs: those of `ids`, or those that match `filter`. With `preview` nothing changes.
+
+    `after`, an earlier outcome's `next_after`, goes on with the filter behind the jobs that were looked at.
+    """
 
     action: Action
     ids: ManyIds | None = None
     filter: JobFilter | None = None
+    after: UUID | None = None
     priority: Priority | None = None
     preview: bool = False
 
@@ -264,7 +268,8 @@ class BulkOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What an act on many jobs did, or with `preview` would do.
 
     `matched` jobs were named, or match and are in a state that allows the act; `done` and `refused` add up to those this
-    call looked at; `remaining` are left to the same call, made again. `samples` are ten of them before the act.
+    call looked at; `remaining` are left to the same call with `after`: `next_after`, which is null when none are left.
+    `samples` are ten of them before the act.
     """
 
     action: Action
@@ -273,6 +278,7 @@ class BulkOutcome(msgspec.Struct, frozen=True, kw_only=True):
     done: int
     refused: Sequence[BulkRefusal]
     remaining: int
+    next_after: JobId | None
     samples: Sequence[JobView]
 
 

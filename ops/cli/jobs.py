@@ -1,5 +1,6 @@
 """`lyceum jobs`, `lyceum queues` and `lyceum workers`: what the operations page does, in a terminal."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Final, get_args
 from uuid import UUID
@@ -153,11 +154,12 @@ def bulk(
     if not yes:
         _show_jobs(told.samples)
         click.confirm(f"{action} {told.matched} jobs?", abort=True)
-    asked = msgspec.structs.replace(asked, preview=False)
+    after: UUID | None = None
     while True:
-        done = run_as(who, lambda subject: operations.act_on_many(subject, asked), writes=True)
+        step = msgspec.structs.replace(asked, preview=False, after=after)
+        done = run_as(who, functools.partial(operations.act_on_many, act=step), writes=True)
         show_json(done) if as_json else _show_outcome(done)
-        if not done.remaining or not done.done:
+        if (after := done.next_after) is None:
             return
 
 

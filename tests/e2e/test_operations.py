@@ -12,6 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from backend.identity.passwords import hash_password
+from backend.jobs import bulk
 from backend.kit.subject import Subject
 from db import query
 from db.repositories.identity import TenantRow
@@ -136,7 +137,9 @@ async def test_a_pause_is_the_reason_that_its_jobs_tell(scene: Scene) -> None:
     await expect(card.locator(".badge", has_text="موقوف")).to_have_count(0)
 
 
-async def test_many_are_discarded_after_a_look_at_what_would_happen(scene: Scene) -> None:
+async def test_many_are_discarded_after_a_look_at_what_would_happen(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dead = [await add_dead(scene.tenant_id, error="timeout") for _ in range(14)]
     kept = await add_job(scene.tenant_id, "queued")
     visitor = await scene.arrive(scene.operator)
@@ -152,6 +155,7 @@ async def test_many_are_discarded_after_a_look_at_what_would_happen(scene: Scene
     await expect(dialog.locator(".samples li")).to_have_count(10)
     await expect(dialog).to_contain_text("and 4 more")
     assert {await state_of(job_id) for job_id in dead} == {"dead"}, "a look changes nothing"
+    monkeypatch.setattr(bulk, "JOBS_AT_ONCE", 5)
     await dialog.get_by_role("button", name="Discard").click()
     await expect(page.locator(".toast")).to_have_text("Done for 14 jobs.")
     await expect(page.get_by_role("heading", name="No jobs")).to_be_visible()

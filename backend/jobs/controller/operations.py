@@ -23,7 +23,7 @@ class JobOperationsController(Controller):
 
     @post("/bulk", opt=permission(WRITE), status_code=HTTP_200_OK)
     async def act_on_many(self, subject: CurrentSubject, data: JSONBody[BulkAct]) -> BulkOutcome:
-        """Do the same to up to 1,000 jobs, or with `preview` tell what would be done; `remaining` are left to the same call."""
+        """Do the same to up to 1,000 jobs, or with `preview` tell what would be done. After `next_after` the same call goes on."""
         return await operations.act_on_many(subject, data)
 
     @get("/{job_id:uuid}/timeline", opt=permission(READ))

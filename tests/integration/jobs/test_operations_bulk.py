@@ -80,8 +80,24 @@ async def test_many_are_done_call_by_call(scene: Scene, monkeypatch: pytest.Monk
         done = await act(scene, "priority", filter=JobFilter(queue="exams"), priority=5)
         assert done.done <= 3
         left.append(done.remaining)
-    assert left == [5, 2, 0]
+    assert left == [5, 2, 0], "without a place to go on from, what is done already no longer fits"
     assert await query.fetch_values("SELECT DISTINCT priority FROM jobs") == [5]
+
+
+async def test_those_that_are_refused_do_not_stand_before_the_others(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "JOBS_AT_ONCE", 3)
+    await scene.queued(*(str(number) for number in range(7)), kind=UPKEEP)
+    await scene.queued("a", "b", kind=OTHER)
+    outcomes = [await act(scene, "discard", filter=JobFilter())]
+    while after := outcomes[-1].next_after:
+        outcomes.append(await act(scene, "discard", filter=JobFilter(), after=after))
+        assert len(outcomes) < 9
+    counts = [(each.done, sum(refusal.count for refusal in each.refused), each.remaining) for each in outcomes]
+    assert counts == [(0, 3, 6), (0, 3, 3), (2, 1, 0)]
+    discarded = await query.fetch_values("SELECT DISTINCT kind FROM jobs WHERE cancel_requested_at IS NOT NULL")
+    assert discarded == [OTHER.name]
 
 
 async def test_running_jobs_are_cancelled_too(scene: Scene) -> None:
@@ -99,6 +115,7 @@ async def test_an_act_says_which_jobs_and_only_operators_act(scene: Scene) -> No
         ({"action": "retry", "ids": nobody, "filter": {}}, "/ids"),
         ({"action": "priority", "ids": nobody}, "/priority"),
         ({"action": "retry", "ids": nobody, "priority": 1}, "/priority"),
+        ({"action": "retry", "ids": nobody, "after": nobody[0]}, "/after"),
         ({"action": "retry", "ids": [str(new_id()) for _ in range(1001)]}, "/ids"),
         ({"action": "explode", "ids": nobody}, "/action"),
         ({"action": "retry", "filter": {"colour": "red"}}, "/filter/colour"),

@@ -98,16 +98,39 @@ async function look() {
   }
 }
 
-/** A call does a thousand; the same call goes on with the rest as long as it gets on. */
+/** Add up what calls after one another did. */
+function sum(before, outcome) {
+  const refused = [...before.refused];
+  for (const refusal of outcome.refused) {
+    const same = refused.findIndex(({ type, detail }) => type === refusal.type && detail === refusal.detail);
+    if (same < 0) refused.push(refusal);
+    else refused[same] = { ...refusal, count: refused[same].count + refusal.count };
+  }
+  return { done: before.done + outcome.done, refused };
+}
+
+function showProgress(outcome, total) {
+  const looked = outcome.done + refusedCount(outcome);
+  preview.replaceChildren(
+    make("p", {}, t("client.bulk_progress", { looked, total })),
+    make("progress", { max: total, value: looked, ariaLabel: t(`client.bulk_${act.action}`) }),
+  );
+}
+
+/** A call does a thousand, and the next one goes on behind them; to close the dialog stops that. */
 async function perform() {
   confirm.disabled = true;
-  let done = 0;
-  let outcome;
+  let outcome = { done: 0, refused: [] };
+  let total;
+  let after = null;
   try {
     do {
-      outcome = await api("POST", "/api/v1/jobs/bulk", body(false));
-      done += outcome.done;
-    } while (outcome.remaining > 0 && outcome.done > 0 && dialog.open);
+      const step = await api("POST", "/api/v1/jobs/bulk", { ...body(false), after });
+      outcome = sum(outcome, step);
+      total ??= step.matched;
+      after = step.next_after;
+      if (after) showProgress(outcome, total);
+    } while (after && dialog.open);
   } catch (error) {
     return showFailure(error);
   }
@@ -116,10 +139,10 @@ async function perform() {
   if (all) all.checked = false;
   showChosen();
   document.dispatchEvent(new CustomEvent("lyceum:refresh"));
-  say(t("client.bulk_done", { count: done }));
+  say(t("client.bulk_done", { count: outcome.done }));
   if (!outcome.refused.length) return dialog.close();
   preview.replaceChildren(
-    make("p", {}, make("strong", { textContent: t("client.bulk_done", { count: done }) })),
+    make("p", {}, make("strong", { textContent: t("client.bulk_done", { count: outcome.done }) })),
     make("ul", { className: "refused" }, ...refusals(outcome)),
   );
 }
