@@ -1,6 +1,7 @@
 """The clock process. Several may run; one leads, as an advisory lock decides, and its death frees the lock at once."""
 
 import asyncio
+import faulthandler
 import signal
 from contextlib import AsyncExitStack
 
@@ -27,6 +28,8 @@ log = get_logger(__name__)
 
 TICK_SECONDS = 1.0
 STOP_SECONDS = 5.0
+EXIT_SECONDS = 20.0
+"""The latest end after SIGTERM. What still waits then, e.g. for a server that fell silent, is shown and cut off."""
 LEADER_KEY = 1
 LEADER_SILENCE_SECONDS = 6.0
 """A leader that stands still that long, e.g. stopped by a debugger, makes room for the other."""
@@ -59,8 +62,13 @@ def run_clock(settings: Settings) -> None:
 
 async def _run(settings: Settings) -> None:
     stop = asyncio.Event()
+
+    def leave() -> None:
+        faulthandler.dump_traceback_later(EXIT_SECONDS, exit=True)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, leave)
     async with AsyncExitStack() as stack:
         await open_database(settings, pool_size=POOL_SIZE)
         await stack.enter_async_context(watched_database(settings, pool_size=POOL_SIZE))

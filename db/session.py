@@ -5,7 +5,7 @@ A kill of the process closes the connection, and PostgreSQL frees the lock at on
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +16,7 @@ from db.errors import DatabaseUnavailable, translated
 WORKER_LOCK_CLASS = 0x4C59_5755
 LEADER_LOCK_CLASS = 0x4C59_434C
 ANSWER_SECONDS = 5.0
+RELEASE_SECONDS = 2.0
 
 
 class SessionLock:
@@ -63,10 +64,11 @@ class SessionLock:
         return True
 
     async def release(self) -> None:
-        """Close the connection, which frees the lock."""
-        if self._connection is not None and not self._connection.is_closed():
-            await self._connection.close(timeout=2)
-        self._connection = None
+        """Close the connection, which frees the lock; one whose server does not answer is cut."""
+        released, self._connection = self._connection, None
+        if released is not None and not released.is_closed():
+            with suppress(TimeoutError, OSError):
+                await released.close(timeout=RELEASE_SECONDS)
 
     def _note_end(self, ended: asyncpg.Connection) -> None:
         if ended is self._connection:

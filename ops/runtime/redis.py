@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisGone
 from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisSilent
+from redis.retry import Retry as BlockingRetry
 
 from ops.runtime.logging import get_logger
 
@@ -57,9 +58,13 @@ def open_redis_blocking(url: str) -> Redis:
 
 
 def open_blocking_broker(url: str) -> blocking_redis.Redis:
-    """Return a client for threads that gives up after 3 s."""
+    """Return a client for threads that gives up after 3 s; one immediate retry hides a connection that the server closed."""
     return blocking_redis.Redis.from_url(
-        url, socket_timeout=BROKER_TIMEOUT_SECONDS, socket_connect_timeout=CONNECT_TIMEOUT_SECONDS, client_name="lyceum"
+        url,
+        socket_timeout=BROKER_TIMEOUT_SECONDS,
+        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        retry=BlockingRetry(NoBackoff(), 1, supported_errors=(RedisGone,)),
+        client_name="lyceum",
     )
 
 

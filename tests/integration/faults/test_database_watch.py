@@ -9,7 +9,7 @@ import pytest
 
 from db import query
 from db.errors import DatabaseUnavailable
-from db.session import SessionLock
+from db.session import RELEASE_SECONDS, SessionLock
 from db.unit_of_work import unit_of_work
 from db.watch import watched_database
 from tests import campus
@@ -125,3 +125,14 @@ async def test_a_lock_behind_a_silent_link_is_given_up(broken: tuple[Link, str])
     assert not await lock.is_held()
     assert await lock.acquire()
     await lock.release()
+
+
+async def test_a_lock_behind_a_silent_link_is_let_go(broken: tuple[Link, str]) -> None:
+    link, url = broken
+    lock = SessionLock(url, LOCK_CLASS, 1)
+    await lock.acquire()
+    link.fail("stall")
+    started = time.perf_counter()
+    await lock.release()
+    assert time.perf_counter() - started < 2 * RELEASE_SECONDS
+    assert not await lock.is_held()
