@@ -41,6 +41,7 @@ from backend.resources import open_resources
 from backend.search import controller as search
 from backend.server import run_server
 from backend.system import controller as system
+from backend.tutoring import controller as tutoring
 from ops.runtime.crypto import decode_key
 from ops.runtime.settings import Settings
 
@@ -68,6 +69,7 @@ DOMAINS: tuple[ModuleType, ...] = (
     documents,
     search,
     chat,
+    tutoring,
     jobs,
     notifications,
     audit,

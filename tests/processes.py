@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+import msgspec
 
 from ops.local.command import lyceum_environment
 from ops.local.ports import free_port
@@ -140,10 +142,11 @@ class Gateway:
 
 
 @contextmanager
-def running_gateway(folder: Path, name: str = "gateway") -> Iterator[Gateway]:
-    """Run a gateway; its embedder is loaded."""
+def running_gateway(folder: Path, name: str = "gateway", **others: Any) -> Iterator[Gateway]:
+    """Run a gateway with `others` of its settings; its embedder is loaded."""
     url, key = f"http://127.0.0.1:{free_port()}", base64.b64encode(secrets.token_bytes(32)).decode()
-    with process(name, Settings(data_dir=folder, gateway_url=url, service_key=key), folder) as running:
+    settings = msgspec.structs.replace(Settings(data_dir=folder, gateway_url=url, service_key=key), **others)
+    with process(name, settings, folder) as running:
         yield Gateway(url, key, running.process.pid)
 
 

@@ -83,6 +83,7 @@ class Fresh:
             "POST /api/v1/auth/refresh": lambda: {"refresh_token": self.login(self.leaving)["refresh_token"]},
             "POST /api/v1/auth/register": lambda: _person() | {"password": PASSWORD},
             "POST /api/v1/chat": lambda: {"message": "What stands on sheet 3?"},
+            "POST /api/v1/generate": lambda: {"prompt": "Why is the sky blue?", "grade_level": 5},
             "POST /api/v1/search": lambda: {"query": "sheet"},
             "POST /api/v1/courses": lambda: place | _named("title"),
             "PATCH /api/v1/courses/{course_id}": lambda: title,

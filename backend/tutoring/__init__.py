@@ -1,0 +1,1 @@
+"""Texts written for one learner: by level, style and accommodations, without sources."""
