@@ -27,10 +27,15 @@ class Admitted(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def admit(admission: Admission, request: ChatRequest, caller: Caller) -> AsyncIterator[Admitted]:
-    """Hold a permit while the block runs; raises what `Admission.admit` does."""
+    """Hold a permit while the block runs; raises what `Admission.admit` does.
+
+    An answer that a quota may end is streamed, whoever waits for it, so that no more is generated than is paid for.
+    """
     began_at = time.perf_counter()
     prompt = prompt_tokens(request)
     async with admission.admit(caller, prompt + request.max_tokens, prompt) as grant:
+        if request.whole and not grant.covers_all:
+            request = msgspec.structs.replace(request, whole=False)
         yield Admitted(request, caller, grant, time.perf_counter() - began_at)
 
 

@@ -1,6 +1,7 @@
-"""What an OpenAI-compatible server streams, read strictly and quickly."""
+"""What an OpenAI-compatible server answers, streamed or whole, read strictly and quickly."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
@@ -10,6 +11,8 @@ from inference_gateway.upstreams.text import finish_reason
 
 END = b"[DONE]"
 MAX_LINE_BYTES = 4 * 1024 * 1024
+BYTES_PER_TOKEN = 3
+"""Of an answer whose server tells no usage; on the careful side."""
 
 
 class _Function(msgspec.Struct):
@@ -33,6 +36,16 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
+class _Message(msgspec.Struct):
+    content: str | None = None
+    tool_calls: tuple[_Call, ...] | None = None
+
+
+class _WholeChoice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+
+
 class _Usage(msgspec.Struct):
     prompt_tokens: int
     completion_tokens: int
@@ -45,7 +58,14 @@ class _Chunk(msgspec.Struct):
     error: msgspec.Raw | None = None
 
 
+class _Completion(msgspec.Struct):
+    choices: Annotated[tuple[_WholeChoice, ...], msgspec.Meta(min_length=1)]
+    model: str | None = None
+    usage: _Usage | None = None
+
+
 _decoder = msgspec.json.Decoder(_Chunk)
+_whole_decoder = msgspec.json.Decoder(_Completion)
 
 
 class EventData:
@@ -70,18 +90,34 @@ def delta_of(event: bytes, model: str) -> ChatDelta:
         raise UpstreamBroken(f"The generation server's answer cannot be read: {type(error).__name__}.") from None
     if chunk.error is not None and chunk.error != b"null":
         raise UpstreamBroken("The generation server reports an error of its own.")
-    usage = None
-    if chunk.usage is not None:
-        usage = Usage(prompt_tokens=chunk.usage.prompt_tokens, completion_tokens=chunk.usage.completion_tokens)
+    usage = _counted(chunk.usage)
     if not chunk.choices:
         return ChatDelta(usage=usage, model=chunk.model or model)
     choice = chunk.choices[0]
     return ChatDelta(
         text=choice.delta.content or "",
-        tool_calls=tuple(_call_piece(call) for call in choice.delta.tool_calls or ()),
+        tool_calls=tuple([_call_piece(call, 0) for call in choice.delta.tool_calls or ()]),
         finish_reason=finish_reason(choice.finish_reason),
         usage=usage,
         model=chunk.model or model,
+    )
+
+
+def whole_of(body: bytes, model: str) -> ChatDelta:
+    """Return a whole answer as one piece, made of as many as it has tokens; raises `UpstreamBroken` as `delta_of` does."""
+    try:
+        answer = _whole_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UpstreamBroken(f"The generation server's answer cannot be read: {type(error).__name__}.") from None
+    choice, usage = answer.choices[0], _counted(answer.usage)
+    text = choice.message.content or ""
+    return ChatDelta(
+        text=text,
+        tool_calls=tuple([_call_piece(call, place) for place, call in enumerate(choice.message.tool_calls or ())]),
+        finish_reason=finish_reason(choice.finish_reason),
+        usage=usage,
+        model=answer.model or model,
+        pieces=usage.completion_tokens if usage is not None else max(1, len(text.encode()) // BYTES_PER_TOKEN),
     )
 
 
@@ -99,8 +135,17 @@ def joined(deltas: Sequence[ChatDelta]) -> ChatDelta:
     )
 
 
-def _call_piece(call: _Call) -> ToolCallDelta:
+def _counted(usage: _Usage | None) -> Usage | None:
+    if usage is None:
+        return None
+    return Usage(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
+
+
+def _call_piece(call: _Call, place: int) -> ToolCallDelta:
     function = call.function
     return ToolCallDelta(
-        index=call.index or 0, id=call.id or "", name=function.name or "", arguments=function.arguments or ""
+        index=place if call.index is None else call.index,
+        id=call.id or "",
+        name=function.name or "",
+        arguments=function.arguments or "",
     )

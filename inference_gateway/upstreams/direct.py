@@ -6,6 +6,7 @@ A contract test shows that both give the same pieces and the same errors, whatev
 import asyncio
 import socket
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
 import aiohttp
@@ -18,13 +19,17 @@ from inference_gateway.contract import ChatDelta, ChatRequest
 from inference_gateway.errors import GenerationUnavailable, UpstreamBroken
 from inference_gateway.replies import response_format
 from inference_gateway.upstreams.address import is_refused
-from inference_gateway.upstreams.chunks import END, EventData, delta_of, joined
+from inference_gateway.upstreams.chunks import END, EventData, delta_of, joined, whole_of
 from inference_gateway.upstreams.faults import RETRY_AFTER_SECONDS, of_status
 from inference_gateway.upstreams.health import get_health
 from inference_gateway.upstreams.text import stream_text
 from inference_gateway.upstreams.transport import Connections
 
 KEEP_ALIVE_SECONDS = 30.0
+MAX_WHOLE_TOKENS = 512
+"""A longer answer is streamed even where it is wanted whole, so that a slow server is told from a silent one."""
+
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 END_SECONDS = 0.1
 """How long the last bytes may take after the last event, so that the connection can be used again."""
 
@@ -44,10 +49,11 @@ class DirectUpstream:
         self._session: aiohttp.ClientSession | None = None
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
-        """Stream a chat completion, or a completion where there is a raw prompt."""
+        """Stream a chat completion, or a completion where there is a raw prompt; a short one wanted whole is asked for so."""
         if request.prompt is not None:
             return stream_text(self._connections, request, self.model)
-        return self._chat(request)
+        short = request.max_tokens <= MAX_WHOLE_TOKENS
+        return self._whole(request) if request.whole and short else self._chat(request)
 
     async def check(self) -> None:
         """Ask `/health`, and `/v1/models` where there is none."""
@@ -62,11 +68,9 @@ class DirectUpstream:
     async def _chat(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
         pieces_of = _together if request.whole else _one_by_one
         events = EventData()
-        try:
-            body = _body(request, self.model)
-            async with self._opened().post(self._url, data=body, allow_redirects=False) as response:
-                if response.status != 200:
-                    raise of_status(response.status, response.headers.get("retry-after", ""))
+        with _faults():
+            async with self._asked(request, stream=True) as response:
+                _check_status(response)
                 async for data in response.content.iter_any():
                     come = events.feed(data)
                     ended = END in come
@@ -75,13 +79,20 @@ class DirectUpstream:
                     if ended:
                         await _read_to_the_end(response)
                         return
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise GenerationUnavailable(
-                f"The generation server cannot be reached: {type(error).__name__}.",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            ) from None
-        except aiohttp.ClientError as error:
-            raise UpstreamBroken(f"The generation server broke off: {type(error).__name__}.") from None
+
+    async def _whole(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
+        with _faults():
+            async with self._asked(request, stream=False) as response:
+                _check_status(response)
+                body = bytearray()
+                async for data in response.content.iter_any():
+                    body += data
+                    if len(body) > MAX_ANSWER_BYTES:
+                        raise UpstreamBroken("The generation server's answer is too long.")
+        yield whole_of(bytes(body), self.model)
+
+    def _asked(self, request: ChatRequest, *, stream: bool) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._opened().post(self._url, data=_body(request, self.model, stream=stream), allow_redirects=False)
 
     def _opened(self) -> aiohttp.ClientSession:
         """Return the session, which can only be made on an event loop. Permits bound its connections."""
@@ -105,6 +116,25 @@ def _socket_to(address: AddrInfoType) -> socket.socket:
     if is_refused(str(place[0])):
         raise OSError("the name leads to an address where no upstream may be")
     return socket.socket(family, kind, protocol)
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Turn what aiohttp raises into errors of ours."""
+    try:
+        yield
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        raise GenerationUnavailable(
+            f"The generation server cannot be reached: {type(error).__name__}.",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        ) from None
+    except aiohttp.ClientError as error:
+        raise UpstreamBroken(f"The generation server broke off: {type(error).__name__}.") from None
+
+
+def _check_status(response: aiohttp.ClientResponse) -> None:
+    if response.status != 200:
+        raise of_status(response.status, response.headers.get("retry-after", ""))
 
 
 async def _read_to_the_end(response: aiohttp.ClientResponse) -> None:
@@ -133,15 +163,16 @@ def _together(events: Sequence[bytes], model: str) -> Iterator[ChatDelta]:
             yield joined(deltas)
 
 
-def _body(request: ChatRequest, model: str) -> bytes:
+def _body(request: ChatRequest, model: str, *, stream: bool) -> bytes:
     wanted: dict[str, Any] = {
         "model": served_as(request.adapter) or model,
         "messages": request.messages,
-        "stream": True,
-        "stream_options": {"include_usage": True},
+        "stream": stream,
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
     }
+    if stream:
+        wanted["stream_options"] = {"include_usage": True}
     if request.top_p is not None:
         wanted["top_p"] = request.top_p
     if request.stop:

@@ -55,7 +55,27 @@ async def _complete(fake: FakeServer, exchange: Exchange) -> None:
     elif body.get("stream"):
         await _stream(fake, exchange, plan, prompt)
     else:
-        await exchange.json(_whole(plan, prompt))
+        await _answer_whole(exchange, plan, prompt)
+
+
+async def _answer_whole(exchange: Exchange, plan: Plan, prompt: str) -> None:
+    answer = _whole(plan, prompt)
+    if plan.ending == "error_event":
+        await exchange.json({"error": {"message": "CUDA error", "type": "server_error", "code": 500}})
+    elif plan.ending in ("finish", "ends_without_reason", "not_text"):
+        if plan.ending == "not_text":
+            answer["choices"][0]["message"]["content"] = {"parts": [1, 2]}
+        answer["choices"][0]["finish_reason"] = None if plan.ending == "ends_without_reason" else "stop"
+        await exchange.json(answer)
+    else:
+        content = json.dumps(answer).encode()
+        await exchange.start(200, "application/json")
+        await exchange.write(content[: len(content) // 2])
+        if plan.ending == "cut":
+            raise Cut
+        if plan.ending == "stall":
+            await asyncio.Event().wait()  # until the client leaves
+        await exchange.end()
 
 
 async def _stream(fake: FakeServer, exchange: Exchange, plan: Plan, prompt: str) -> None:

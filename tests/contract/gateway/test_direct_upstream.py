@@ -9,8 +9,9 @@ import pytest
 
 from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest, Function, Tool
 from inference_gateway.errors import GatewayError, UpstreamTimeout
+from inference_gateway.upstreams.chunks import whole_of
 from inference_gateway.upstreams.deadlines import with_deadlines
-from inference_gateway.upstreams.direct import DirectUpstream
+from inference_gateway.upstreams.direct import MAX_WHOLE_TOKENS, DirectUpstream
 from inference_gateway.upstreams.openai import OpenAIUpstream
 from inference_gateway.upstreams.protocol import Upstream
 from inference_gateway.upstreams.transport import Connections
@@ -90,13 +91,52 @@ async def test_a_whole_answer_has_the_same_text_pieces_and_usage(both: tuple[Ups
     assert [one.finish_reason for one in direct if one.finish_reason] == ["stop"]
 
 
-@pytest.mark.parametrize("behaviour", ["cut", "broken_json", "error_event", "stall"])
-async def test_what_came_before_a_fault_is_counted_of_a_whole_answer_too(
+@pytest.mark.parametrize("behaviour", [one for one in get_args(Behaviour) if one != "stall_after_sentence"])
+async def test_a_short_whole_answer_ends_as_a_streamed_one_does(
     both: tuple[Upstream, Upstream], fake_openai: FakeServer, behaviour: Behaviour
 ) -> None:
     fake_openai.always(behaviour)
 
-    deltas, error = await outcome(both[1], msgspec.structs.replace(REQUEST, whole=True))
+    streamed, streamed_error = await outcome(both[0], REQUEST)
+    whole, error = await outcome(both[1], msgspec.structs.replace(REQUEST, whole=True))
+
+    assert error == streamed_error
+    assert "stream_options" not in fake_openai.generations()[-1].body
+    if error is not None:
+        assert not whole
+        return
+    (answer,) = whole
+    assert answer.text == "".join(one.text for one in streamed)
+    assert answer.finish_reason == next((one.finish_reason for one in streamed if one.finish_reason), None)
+    if behaviour != "ends_without_reason":
+        assert answer.usage == streamed[-1].usage
+
+
+async def test_calls_of_a_whole_answer_are_read_in_their_order() -> None:
+    calls = [
+        {"id": f"call_{number}", "type": "function", "function": {"name": "f", "arguments": str(number)}}
+        for number in (1, 2)
+    ]
+    answer = {
+        "model": "m",
+        "choices": [{"message": {"content": None, "tool_calls": calls}, "finish_reason": "tool_calls"}],
+    }
+
+    delta = whole_of(msgspec.json.encode(answer), "other")
+
+    assert [(one.index, one.id, one.arguments) for one in delta.tool_calls] == [(0, "call_1", "1"), (1, "call_2", "2")]
+    assert (delta.text, delta.finish_reason, delta.model, delta.usage, delta.pieces) == ("", "tool_calls", "m", None, 1)
+
+
+@pytest.mark.parametrize("behaviour", ["cut", "broken_json", "error_event", "stall"])
+async def test_what_came_before_a_fault_is_counted_of_a_long_whole_answer(
+    both: tuple[Upstream, Upstream], fake_openai: FakeServer, behaviour: Behaviour
+) -> None:
+    fake_openai.always(behaviour)
+
+    deltas, error = await outcome(
+        both[1], msgspec.structs.replace(REQUEST, whole=True, max_tokens=MAX_WHOLE_TOKENS + 1)
+    )
 
     assert "".join(one.text for one in deltas) == "Support vector machines"
     assert sum(one.pieces for one in deltas if one.text) == 3
