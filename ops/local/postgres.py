@@ -1,6 +1,7 @@
 """PostgreSQL from the wheel: initialise, command line, readiness, roles and addresses."""
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -80,6 +81,7 @@ class PostgresServer:
                     f"{self.data} was written by PostgreSQL {major}, this Lyceum brings {POSTGRES_MAJOR}"
                 )
             return
+        self._refuse_nameless()
         make_private_folder(self.folder, self.account)
         password_file = self.folder / "password"
         write_private_file(password_file, self._superuser_password, self.account)
@@ -95,6 +97,15 @@ class PostgresServer:
         finally:
             password_file.unlink()
         draft.rename(self.data)
+
+    def _refuse_nameless(self) -> None:
+        if self.account is None:
+            try:
+                pwd.getpwuid(os.geteuid())
+            except KeyError:
+                raise PostgresFailed(
+                    f"PostgreSQL does not start for a user without a name: give the id {os.geteuid()} a line in /etc/passwd"
+                ) from None
 
     def major_version(self) -> int:
         """Return the major version that wrote the cluster."""

@@ -70,8 +70,11 @@ class Supervisor:
                 for step in self._steps:
                     group.create_task(self._take(step))
                 group.create_task(self._announce())
-        except* LocalError as failures:
-            raise failures.exceptions[0] from None
+        except ExceptionGroup as failures:
+            expected, faults = failures.split(LocalError)
+            if faults is None and expected is not None:
+                raise expected.exceptions[0] from None
+            raise
 
     async def _keep(self, child: Child) -> None:
         await self._wait_for(child.program.after)
