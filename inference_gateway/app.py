@@ -13,11 +13,13 @@ from litestar import Litestar
 from litestar.di import Provide
 
 from inference_gateway.adapters.serving import serving_from
-from inference_gateway.engines.slot import EmbedderSlot
+from inference_gateway.engines.protocol import Embedder, Reranker
+from inference_gateway.engines.reranking.slot import NoReranker
 from inference_gateway.generation import Generation
 from inference_gateway.ports import Ports
 from inference_gateway.routing.build import router_from
 from inference_gateway.stores import open_stores
+from inference_gateway.upstreams.encoders import embedder_from, reranker_from
 from inference_gateway.wire.answers import answer_error
 from inference_gateway.wire.auth import token_guard
 from inference_gateway.wire.outermost import Outermost
@@ -49,11 +51,18 @@ Stores = Callable[[Ports], AbstractAsyncContextManager[Ports]]
 
 
 def create_app(
-    tokens: ServiceTokens, slot: EmbedderSlot, generation: Generation, stores: Stores = nullcontext
+    tokens: ServiceTokens,
+    slot: Embedder,
+    generation: Generation,
+    stores: Stores = nullcontext,
+    reranker: Reranker | None = None,
 ) -> Outermost:
     """Return the ASGI application; its lifespan starts and stops the parts, `stores` opens what stands behind the ports."""
     health = HealthRegistry()
     health.add("embedder", slot.check, timeout_seconds=EMBEDDER_CHECK_SECONDS)
+    if reranker is not None:
+        health.add("reranker", reranker.check, required=False, timeout_seconds=EMBEDDER_CHECK_SECONDS)
+    ranking = reranker or NoReranker()
     if generation.model is not None:
         health.add("generation", generation.check, required=False, timeout_seconds=GENERATION_CHECK_SECONDS)
     if generation.loads:
@@ -63,14 +72,16 @@ def create_app(
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         async with stores(generation.ports) as generation.ports:
             slot.start()
+            ranking.start()
             generation.start()
             try:
                 yield
             finally:
-                slot.close()
+                await slot.aclose()
+                await ranking.aclose()
                 await generation.close()
 
-    parts: dict[str, Any] = {"slot": slot, "generation": generation, "health": health}
+    parts: dict[str, Any] = {"slot": slot, "reranker": ranking, "generation": generation, "health": health}
     return Outermost(
         Litestar(
             route_handlers=ROUTES,
@@ -116,9 +127,10 @@ def serve(settings: Settings) -> None:
     generation = Generation(router_from(settings, supply=adapters.supply if adapters is not None else None))
     app = create_app(
         tokens=ServiceTokens(decode_key(settings.service_key)),
-        slot=EmbedderSlot(settings.embedder),
+        slot=embedder_from(settings),
         generation=generation,
         stores=lambda unset: open_stores(settings, unset, adapters),
+        reranker=reranker_from(settings),
     )
     config = uvicorn.Config(
         app,

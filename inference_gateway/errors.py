@@ -76,7 +76,7 @@ class GatewayUnavailable(GatewayError):
 
 
 class ModelLoading(GatewayUnavailable):
-    """The embedding model is still loading."""
+    """The model is still loading."""
 
     code = "model_loading"
 
@@ -85,6 +85,12 @@ class EmbedderFailed(GatewayUnavailable):
     """The embedding model failed."""
 
     code = "embedder_failed"
+
+
+class RerankingUnavailable(GatewayUnavailable):
+    """No reranking model can be reached; keep the order that search gave."""
+
+    code = "reranking_unavailable"
 
 
 class GatewayOverloaded(GatewayError):
@@ -139,6 +145,7 @@ _CLASSES: tuple[type[GatewayError], ...] = (
     GatewayUnavailable,
     ModelLoading,
     EmbedderFailed,
+    RerankingUnavailable,
     GatewayOverloaded,
     QuotaExhausted,
     UpstreamOverloaded,

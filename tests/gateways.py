@@ -17,6 +17,7 @@ from inference_gateway.contract import GENERATE_PURPOSE, ChatDelta, ChatRequest,
 from inference_gateway.engines.batching import BatchingEmbedder, Prepared
 from inference_gateway.engines.lanes import LaneLimits
 from inference_gateway.engines.loading import Report
+from inference_gateway.engines.protocol import Reranker
 from inference_gateway.engines.slot import EmbedderSlot
 from inference_gateway.generation import Generation
 from inference_gateway.routing.build import router_from
@@ -120,6 +121,7 @@ def running_gateway(
     model: str = "",
     routes: Path | None = None,
     stores: Stores = nullcontext,
+    reranker: Reranker | None = None,
 ) -> Iterator[RunningGateway]:
     """Serve a gateway; with `loading` its embedder is ready only once that event is set. A key is made unless given.
 
@@ -146,7 +148,7 @@ def running_gateway(
         ),
         deadlines,
     )
-    app = create_app(ServiceTokens(key), slot, Generation(router, unset_ports(permits)), stores)
+    app = create_app(ServiceTokens(key), slot, Generation(router, unset_ports(permits)), stores, reranker)
     with served(app) as url:
         while loading is None and slot.progress.stage != "ready":
             time.sleep(0.005)

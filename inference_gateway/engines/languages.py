@@ -17,11 +17,11 @@ _MULTILINGUAL = re.compile(r"multilingual|bge-m3|labse|distiluse-base-multilingu
 _E5 = re.compile(r"(^|/)(multilingual-)?e5-(small|base|large)(-v2)?$")
 
 
-def model_languages(name: str, folder: Path) -> tuple[str, ...]:
-    """Return ISO 639-1 codes, or `("*",)`, from the model card, else from the name, else English."""
+def model_languages(name: str, folder: Path | None = None) -> tuple[str, ...]:
+    """Return ISO 639-1 codes, or `("*",)`, from the model card where there is one, else from the name, else English."""
     if _MULTILINGUAL.search(name.lower()):
         return (ANY_LANGUAGE,)
-    declared = _declared(folder / "README.md")
+    declared = _declared(folder / "README.md") if folder is not None else ()
     if "multilingual" in declared or len(declared) >= MANY_LANGUAGES:
         return (ANY_LANGUAGE,)
     return declared or UNDECLARED

@@ -35,21 +35,25 @@ class ModelFiles(msgspec.Struct, frozen=True, kw_only=True):
     revision: str
 
 
-def locate_model(embedder: str) -> ModelFiles:
+def locate_model(embedder: str, sha256: str = "") -> ModelFiles:
     """Find the model named by a setting: empty for the packaged MiniLM, else a folder or the id of a hub model.
 
     A hub model comes from the local cache when `HF_HUB_OFFLINE` is set.
 
     Raises:
         ModelFilesError: there is no such model, or it has no weights.
-        ChecksumMismatch: the packaged weights are not the published ones.
+        ChecksumMismatch: the packaged weights are not the published ones, or others' sum is not `sha256`.
     """
     if not embedder:
         return _packaged()
     if (folder := Path(embedder).expanduser()).is_dir():
-        return ModelFiles(name=folder.resolve().name, folder=folder, revision=weights_revision(folder))
-    folder = _download(embedder)
-    return ModelFiles(name=embedder, folder=folder, revision=weights_revision(folder))
+        name = folder.resolve().name
+    else:
+        name, folder = embedder, _download(embedder)
+    revision = weights_revision(folder)
+    if sha256 and revision != sha256.strip().lower():
+        raise ChecksumMismatch(f"The weights of {name} have sha256 {revision}, not {sha256.strip()}.")
+    return ModelFiles(name=name, folder=folder, revision=revision)
 
 
 def weights_revision(folder: Path) -> str:

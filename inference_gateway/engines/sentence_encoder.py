@@ -8,20 +8,19 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import transformers
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from inference_gateway.contract import Lane, ModelInfo
 from inference_gateway.engines.batching import PROBE_TEXT, Prepared
 from inference_gateway.engines.lanes import LaneLimits
 from inference_gateway.engines.languages import model_languages, model_prompts
 from inference_gateway.engines.model_files import ModelFiles
+from inference_gateway.engines.token_rows import Padding, split_rows
 
 MAX_WORKERS = 4
 CPU_LIMITS = LaneLimits()
@@ -37,12 +36,7 @@ class SentenceEncoder:
         self.workers = 1 if on_gpu else min(available_cores(), MAX_WORKERS)
         self._model = _load(files.folder, "cuda" if on_gpu else "cpu")
         self._prompts = model_prompts(files.name, self._model.prompts)
-        tokenizer = getattr(self._model, "tokenizer", None)
-        self._pad_values = {
-            "input_ids": getattr(tokenizer, "pad_token_id", None) or 0,
-            "token_type_ids": getattr(tokenizer, "pad_token_type_id", None) or 0,
-        }
-        self._padding_side = getattr(tokenizer, "padding_side", "right")
+        self._padding = Padding(getattr(self._model, "tokenizer", None))
         self.limits = GPU_LIMITS if on_gpu else CPU_LIMITS
         self.info = ModelInfo(
             embedder=files.name,
@@ -60,10 +54,18 @@ class SentenceEncoder:
         """Tokenise with the lane's prompt and cut at `max_tokens`."""
         prompt = self._prompts[lane]
         features = self._model.preprocess(list(texts), prompt=prompt or None)
-        rows = _split_rows(features, len(texts))
+        rows = split_rows(features, len(texts))
         if rows is not None:
             return [Prepared(tokens=len(row["input_ids"]), features=row) for row in rows]
         return [Prepared(tokens=len(text) // CHARACTERS_PER_TOKEN + 1, features=prompt + text) for text in texts]
+
+    def lengths(self, texts: Sequence[str], lane: Lane) -> list[int]:
+        """Return the tokens of each text, the lane's prompt and the special ones included, if nothing were cut."""
+        tokenizer = getattr(self._model, "tokenizer", None)
+        if not callable(tokenizer):
+            return [item.tokens for item in self.prepare(texts, lane)]
+        prompted = [self._prompts[lane] + text for text in texts]
+        return [len(ids) for ids in tokenizer(prompted, truncation=False, verbose=False)["input_ids"]]
 
     @torch.inference_mode()
     def encode(self, batch: Sequence[Prepared]) -> list[bytes]:
@@ -71,7 +73,7 @@ class SentenceEncoder:
         if isinstance(batch[0].features, str):
             features = self._model.preprocess([item.features for item in batch])
         else:
-            features = self._join_rows([item.features for item in batch])
+            features = self._padding.join([item.features for item in batch])
         device = self._model.device
         moved = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in features.items()}
         vectors = self._model(moved)["sentence_embedding"].float().cpu().numpy()
@@ -84,30 +86,20 @@ class SentenceEncoder:
         for texts in ([PROBE_TEXT], [PROBE_TEXT * 8] * self.limits.batch_texts):
             self.encode(self.prepare(texts, "passage"))
 
-    def _join_rows(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        joined: dict[str, Any] = {}
-        for key, value in rows[0].items():
-            if isinstance(value, Tensor):
-                joined[key] = pad_sequence(
-                    [row[key] for row in rows],
-                    batch_first=True,
-                    padding_value=self._pad_values.get(key, 0),
-                    padding_side=self._padding_side,
-                )
-            else:
-                joined[key] = value
-        return joined
-
 
 def available_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _load(folder: Path, device: str) -> SentenceTransformer:
-    # Bars on stderr would stand between the lines of the log.
+def silence_bars() -> None:
+    """Draw no progress bars: on stderr they would stand between the lines of the log."""
     disable_progress_bar: Callable[[], None] = transformers.utils.logging.disable_progress_bar
     disable_progress_bar()
+
+
+def _load(folder: Path, device: str) -> SentenceTransformer:
+    silence_bars()
     model = SentenceTransformer(str(folder), device=device, local_files_only=True, trust_remote_code=False)
     return model.float().eval()
 
@@ -115,18 +107,3 @@ def _load(folder: Path, device: str) -> SentenceTransformer:
 def _token_limit(told: float | None) -> int:
     """Return 0 for a model without a limit: static embeddings say infinity."""
     return int(told) if told and math.isfinite(told) else 0
-
-
-def _split_rows(features: dict[str, Any], count: int) -> list[dict[str, Any]] | None:
-    """Cut padded features into rows without padding; None where a model's features are not rows of tokens."""
-    mask = features.get("attention_mask")
-    ids = features.get("input_ids")
-    if not isinstance(mask, Tensor) or not isinstance(ids, Tensor) or ids.shape != mask.shape or ids.ndim != 2:
-        return None
-    if any(isinstance(value, Tensor) and value.shape != mask.shape for value in features.values()):
-        return None
-    keep = mask.bool()
-    return [
-        {key: value[i][keep[i]] if isinstance(value, Tensor) else value for key, value in features.items()}
-        for i in range(count)
-    ]

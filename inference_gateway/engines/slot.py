@@ -1,9 +1,10 @@
 """The place of the embedder in a running gateway."""
 
+import asyncio
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from inference_gateway.contract import Lane
+from inference_gateway.contract import Lane, ModelInfo
 from inference_gateway.engines.batching import BatchingEmbedder, Embedded
 from inference_gateway.engines.loading import Loading, LoadProgress, Report
 from inference_gateway.errors import EmbedderFailed, ModelLoading
@@ -11,11 +12,11 @@ from inference_gateway.errors import EmbedderFailed, ModelLoading
 Load = Callable[[str, Report], BatchingEmbedder]
 
 
-def load_embedder(embedder: str, report: Report) -> BatchingEmbedder:
+def load_embedder(embedder: str, report: Report, sha256: str = "") -> BatchingEmbedder:
     """Find, check, load and warm up the model. torch is imported here, in the thread that calls, and nowhere else."""
     report("finding files")
     files_module = importlib.import_module("inference_gateway.engines.model_files")
-    files = files_module.locate_model(embedder)
+    files = files_module.locate_model(embedder, sha256)
     report("importing torch")
     encoder_module = importlib.import_module("inference_gateway.engines.sentence_encoder")
     report("loading weights")
@@ -53,9 +54,13 @@ class EmbedderSlot:
             raise EmbedderFailed(f"The embedding model could not be loaded: {self._loading.failure}")
         raise ModelLoading(f"The embedding model is loading ({self._loading.stage}).", retry_after_seconds=2)
 
-    async def embed(self, texts: list[str], lane: Lane) -> Embedded:
+    def info(self) -> ModelInfo:
+        """Return the facts about the loaded model; raises as `engine` does."""
+        return self.engine().info
+
+    async def embed(self, texts: Sequence[str], lane: Lane, *, truncate: bool = True) -> Embedded:
         """Embed with the loaded engine; raises as `engine` and `BatchingEmbedder.embed` do."""
-        return await self.engine().embed(texts, lane)
+        return await self.engine().embed(texts, lane, truncate=truncate)
 
     async def check(self) -> None:
         """Health check: a sentence is embedded unless one was lately; raises `StillLoading` while loading."""
@@ -65,3 +70,7 @@ class EmbedderSlot:
     def close(self) -> None:
         """Stop computing; a load under way is left to end with the process."""
         self._loading.close()
+
+    async def aclose(self) -> None:
+        """Do as `close`, and let others go on meanwhile."""
+        await asyncio.to_thread(self.close)

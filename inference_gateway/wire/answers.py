@@ -1,6 +1,6 @@
-"""Errors on the wire: OpenAI's shape under /v1, TGI's on its and TEI's paths, problem documents (RFC 9457) elsewhere.
+"""Errors on the wire: OpenAI's shape under /v1, TGI's and TEI's on their paths, problem documents (RFC 9457) elsewhere.
 
-Each error has one stable name, which is the same in all three.
+Each error has one stable name, which is the same in all four.
 """
 
 from http import HTTPStatus
@@ -10,6 +10,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from inference_gateway.contract import EMBED_PURPOSE
 from inference_gateway.errors import GatewayError, GatewayOverloaded, RequestRefused, UpstreamBroken
 from ops.runtime.context import request_id
 from ops.runtime.logging import get_logger
@@ -23,7 +24,8 @@ _CODES_OF_THE_FRAMEWORK = {
     HTTPStatus.BAD_REQUEST: "invalid_request",
 }
 
-TGI_PATHS = frozenset({"/", "/generate", "/generate_stream", "/info", "/tokenize", "/embed", "/rerank"})
+TGI_PATHS = frozenset({"/", "/generate", "/generate_stream", "/info", "/tokenize", "/chat_tokenize"})
+TEI_PATHS = frozenset({"/embed", "/rerank"})
 _TGI_TYPES = {
     RequestRefused.status: "validation",
     HTTPStatus.BAD_REQUEST: "validation",
@@ -32,6 +34,7 @@ _TGI_TYPES = {
     HTTPStatus.GATEWAY_TIMEOUT: "generation",
     HTTPStatus.SERVICE_UNAVAILABLE: "healthcheck",
 }
+_TEI_TYPES = {GatewayOverloaded.status: "Overloaded", HTTPStatus.SERVICE_UNAVAILABLE: "Unhealthy"}
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +72,15 @@ def openai_error(fault: Fault) -> dict[str, Any]:
 
 
 def tgi_error(fault: Fault) -> dict[str, Any]:
-    """Return the error of TGI and TEI; `error_type` is one of theirs where they have one, `code` the stable name."""
+    """Return TGI's error; `error_type` is one of its own where it has one, `code` the stable name."""
     return {"error": fault.detail, "error_type": _TGI_TYPES.get(fault.status, fault.code), "code": fault.code}
+
+
+def tei_error(fault: Fault) -> dict[str, Any]:
+    """Return TEI's error, of its own types; `code` is the stable name, `pointer` the place in the request."""
+    kind = "Validation" if fault.status < HTTPStatus.INTERNAL_SERVER_ERROR else "Backend"
+    told = {"error": fault.detail, "error_type": _TEI_TYPES.get(fault.status, kind), "code": fault.code}
+    return told if fault.pointer is None else {**told, "pointer": fault.pointer}
 
 
 def problem(fault: Fault) -> dict[str, Any]:
@@ -93,6 +103,8 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     media_type = "application/json"
     if path.startswith("/v1/"):
         body = openai_error(fault)
+    elif path in TEI_PATHS or (path == "/" and _embeds(request)):
+        body = tei_error(fault)
     elif path in TGI_PATHS:
         body = tgi_error(fault)
     else:
@@ -100,3 +112,8 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     return Response(
         content=msgspec.json.encode(body), status_code=fault.status, headers=fault.headers, media_type=media_type
     )
+
+
+def _embeds(request: Request[Any, Any, Any]) -> bool:
+    claims = getattr(request.state, "claims", None)
+    return claims is not None and claims.purpose == EMBED_PURPOSE

@@ -1,8 +1,5 @@
 """`POST /v1/embeddings`: OpenAI's shape, and a lane."""
 
-import base64
-import sys
-from array import array
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,11 +8,12 @@ from litestar.di import NamedDependency
 
 from inference_gateway.contract import EMBED_PURPOSE, MAX_TEXT_CHARACTERS, MAX_TEXTS_PER_REQUEST, Lane, ModelInfo
 from inference_gateway.engines.batching import Embedded
-from inference_gateway.engines.slot import EmbedderSlot
+from inference_gateway.engines.protocol import Embedder
 from inference_gateway.errors import ModelUnknown, RequestRefused
 from inference_gateway.wire.auth import purposes
 from inference_gateway.wire.body import read_body
 from inference_gateway.wire.disconnect import while_connected
+from inference_gateway.wire.vectors import base64_of, floats_of
 
 LANE_HEADER = "x-lyceum-lane"
 LANES: tuple[Lane, ...] = ("query", "passage")
@@ -39,10 +37,10 @@ _decoder = msgspec.json.Decoder(EmbeddingInput)
 
 
 @post("/v1/embeddings", status_code=200, opt=purposes(EMBED_PURPOSE))
-async def create_embeddings(request: Request[Any, Any, Any], slot: NamedDependency[EmbedderSlot]) -> Response[bytes]:
+async def create_embeddings(request: Request[Any, Any, Any], slot: NamedDependency[Embedder]) -> Response[bytes]:
     """Embed one or many texts; a client that leaves takes what is not computed yet with it."""
     wanted = await read_body(request, _decoder)
-    info = slot.engine().info
+    info = slot.info()
     _check(wanted, info)
     texts = [wanted.input] if isinstance(wanted.input, str) else wanted.input
     embedded = await while_connected(request, slot.embed(texts, _lane(request, wanted)))
@@ -67,7 +65,7 @@ def _lane(request: Request[Any, Any, Any], wanted: EmbeddingInput) -> Lane:
 
 
 def _reply(embedded: Embedded, info: ModelInfo, encoding: str) -> bytes:
-    encode = _base64 if encoding == "base64" else _floats
+    encode = base64_of if encoding == "base64" else floats_of
     return msgspec.json.encode(
         {
             "object": "list",
@@ -79,14 +77,3 @@ def _reply(embedded: Embedded, info: ModelInfo, encoding: str) -> bytes:
             "usage": {"prompt_tokens": embedded.tokens, "total_tokens": embedded.tokens},
         }
     )
-
-
-def _base64(row: bytes) -> str:
-    return base64.b64encode(row).decode()
-
-
-def _floats(row: bytes) -> list[float]:
-    values = array("f", row)
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values.tolist()

@@ -7,7 +7,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 
 from inference_gateway.contract import EMBED_PURPOSE, GENERATE_PURPOSE
-from inference_gateway.engines.slot import EmbedderSlot
+from inference_gateway.engines.protocol import Embedder
 from inference_gateway.generation import Generation
 from inference_gateway.wire.auth import purposes
 
@@ -16,9 +16,9 @@ CREATED = 0
 
 
 @get("/v1/models", opt=purposes(EMBED_PURPOSE, GENERATE_PURPOSE))
-async def list_models(slot: NamedDependency[EmbedderSlot], generation: NamedDependency[Generation]) -> Response[bytes]:
-    """List the embedder and, where one is set up, the generator; 503 while the embedder loads."""
-    info = slot.engine().info
+async def list_models(slot: NamedDependency[Embedder], generation: NamedDependency[Generation]) -> Response[bytes]:
+    """List the embedder and every name that leads to a generator, the default one first; 503 while the embedder loads."""
+    info = slot.info()
     cards: list[dict[str, Any]] = [
         {
             "id": info.embedder,
@@ -29,8 +29,7 @@ async def list_models(slot: NamedDependency[EmbedderSlot], generation: NamedDepe
             "max_tokens": info.max_tokens,
         }
     ]
-    if generation.model is not None:
-        cards.append({"id": generation.model, "kind": "generation"})
+    cards += [{"id": name, "kind": "generation"} for name in generation.router.aliases.names]
     common = {"object": "model", "created": CREATED, "owned_by": "lyceum"}
     body = {"object": "list", "data": [{**card, **common} for card in cards]}
     return Response(content=msgspec.json.encode(body), media_type="application/json")

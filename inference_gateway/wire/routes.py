@@ -7,16 +7,18 @@ from inference_gateway.wire.chat import create_chat_completion
 from inference_gateway.wire.completions import create_completion
 from inference_gateway.wire.embeddings import create_embeddings
 from inference_gateway.wire.models import list_models
+from inference_gateway.wire.root import root
 from inference_gateway.wire.service import live, metrics, ready
-from inference_gateway.wire.tgi import generate, generate_either, generate_stream, info
+from inference_gateway.wire.tei import embed, rerank
+from inference_gateway.wire.tgi import generate, generate_stream, info
 
 ROUTES: list[ControllerRouterHandler] = [
     create_chat_completion,
     create_completion,
     create_embeddings,
     drain_upstream,
+    embed,
     generate,
-    generate_either,
     generate_stream,
     info,
     list_models,
@@ -24,5 +26,7 @@ ROUTES: list[ControllerRouterHandler] = [
     live,
     metrics,
     ready,
+    rerank,
     resume_upstream,
+    root,
 ]

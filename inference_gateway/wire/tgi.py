@@ -1,4 +1,4 @@
-"""TGI's wire: `POST /generate`, `/generate_stream` and `/`, `GET /info`."""
+"""TGI's wire: `POST /generate`, `/generate_stream`, `GET /info`, and what it does on `/`."""
 
 from typing import Any
 
@@ -36,11 +36,8 @@ async def generate_stream(request: Request[Any, Any, Any], generation: NamedDepe
     return await streamed(request, _open(request, wanted, generation), lambda _model: TgiEvents(wanted))
 
 
-@post("/", status_code=200, opt=purposes(GENERATE_PURPOSE))
-async def generate_either(
-    request: Request[Any, Any, Any], generation: NamedDependency[Generation]
-) -> Response[bytes] | Stream:
-    """Do as `stream` says; the whole answer is the one element of a list."""
+async def generate_either(request: Request[Any, Any, Any], generation: Generation) -> Response[bytes] | Stream:
+    """Answer on `/` as `stream` says; the whole answer is the one element of a list."""
     wanted = await read_body(request, _decoder)
     answer = _open(request, wanted, generation)
     if wanted.stream:

@@ -30,6 +30,8 @@ SECRETS = frozenset(
         "QDRANT_API_KEY",
         "OBJECT_STORE_URL",
         "GENERATION_API_KEY",
+        "EMBEDDING_API_KEY",
+        "RERANKING_API_KEY",
         "SMTP_URL",
     }
 )
@@ -67,6 +69,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     routes: Path | None = None
     adapter_bytes: Annotated[int, msgspec.Meta(ge=1)] = 512 * 1024 * 1024
     embedder: str = ""
+    embedder_sha256: str = ""
+    reranker: str = ""
+    reranker_sha256: str = ""
     log_level: str = "info"
     max_upload_bytes: int = 64 * 1024 * 1024
     rate_reads: PerMinute = 600
@@ -90,6 +95,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     generation_api: Literal["openai", "tgi"] = "openai"
     generation_api_key: str = ""
     generation_model: str = ""
+    embedding_url: str = ""
+    embedding_api_key: str = ""
+    reranking_url: str = ""
+    reranking_api_key: str = ""
     google_client_id: str = ""
     smtp_url: str = ""
     otel_exporter_otlp_endpoint: str = ""
@@ -110,14 +119,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.database_direct_url or self.database_url
 
 
-_OWN = ("env", "data_dir", "port", "public_url", "trusted_proxies", "registration_domains", "metrics_address", "demo_password",
-        "signing_key", "master_key", "service_key", "model", "model_sha256", "model_precision", "routes",
-        "adapter_bytes", "embedder", "log_level", "max_upload_bytes", "rate_reads", "rate_writes", "rate_questions", "rate_sign_ins",
-        "rate_links", "rate_refreshes", "rate_messages", "webhooks_to_loopback")  # fmt: skip
+_OWN = ("env", "data_dir", "port", "public_url", "trusted_proxies", "registration_domains", "metrics_address",
+        "demo_password", "signing_key", "master_key", "service_key", "model", "model_sha256", "model_precision", "routes",
+        "adapter_bytes", "embedder", "embedder_sha256", "reranker", "reranker_sha256", "log_level", "max_upload_bytes",
+        "rate_reads", "rate_writes", "rate_questions", "rate_sign_ins", "rate_links", "rate_refreshes", "rate_messages",
+        "webhooks_to_loopback")  # fmt: skip
 
 _DOMAIN = re.compile(r"[^@\s*.]+(\.[^@\s*.]+)+")
 
-_MODELS = ("model", "embedder")
+_MODELS = ("model", "embedder", "reranker")
 """A folder's name or the id of a hub model; a folder is made absolute here, since other processes start elsewhere."""
 
 
