@@ -14,7 +14,7 @@ from inference_gateway.adapters.serving import Serving
 from inference_gateway.cache.answers import AnswerCache
 from inference_gateway.limits.accounts import Accounts
 from inference_gateway.limits.admission import FairAdmission
-from inference_gateway.limits.permits import Permits
+from inference_gateway.limits.permits import PermitLimits, Permits
 from inference_gateway.ports import Ports
 from inference_gateway.records.meter import DatabaseMeter
 from inference_gateway.records.policies import REFRESH_SECONDS, TenantPolicies
@@ -54,7 +54,7 @@ async def open_stores(settings: Settings, unset: Ports, adapters: Serving | None
             meter = await stack.enter_async_context(_metering(settings, policies))
             unset = msgspec.structs.replace(unset, meter=meter)
             accounts = await stack.enter_async_context(_accounting(redis, meter))
-        admission = FairAdmission(Permits(), accounts, policies.weight)
+        admission = FairAdmission(Permits(_limits(settings)), accounts, policies.weight)
         stack.push_async_callback(admission.close)
         log.info(
             "stores_opened",
@@ -86,6 +86,10 @@ async def _accounting(redis: Redis | None, meter: DatabaseMeter) -> AsyncIterato
 
     async with _beside(_repeat("quotas_not_reconciled", RECONCILE_SECONDS, reconcile)):
         yield accounts
+
+
+def _limits(settings: Settings) -> PermitLimits:
+    return PermitLimits() if settings.routes is None else PermitLimits.of(read_routes(settings.routes).permits)
 
 
 def _prices(settings: Settings) -> Mapping[str, Price]:

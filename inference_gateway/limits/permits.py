@@ -36,6 +36,11 @@ class PermitLimits(msgspec.Struct, frozen=True, kw_only=True):
     patience_seconds: float = 10.0
     spare: int = 16
 
+    @classmethod
+    def of(cls, permits: int) -> "PermitLimits":
+        """Return the limits for so many permits: a quarter is spare, four times as many wait."""
+        return cls(permits=permits, waiting=4 * permits, spare=permits // 4)
+
 
 class Permits:
     """The permits of a process."""

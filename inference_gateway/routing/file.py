@@ -1,6 +1,7 @@
 """The routing file (`LYCEUM_ROUTES`, TOML): upstreams, the names that lead to them, whose text may leave the house.
 
 ```toml
+permits = 64                           # generations at a time, of all upstreams together
 external_tenants = ["0191…"]           # tenants whose text may go to upstreams marked external
 
 [upstreams.gpu-1]
@@ -61,6 +62,7 @@ class RoutingFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     upstreams: Annotated[dict[UpstreamName, UpstreamEntry], msgspec.Meta(min_length=1)]
     aliases: Annotated[dict[AliasName, Chain], msgspec.Meta(min_length=1)]
     default: str = ""
+    permits: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 64
     external_tenants: frozenset[UUID] = frozenset()
 
 

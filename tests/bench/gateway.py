@@ -1,7 +1,8 @@
 """The gateway against LiteLLM's proxy and Portkey's gateway: one process each, the same upstream, the same requests.
 
-The product checks the token of each caller and has permits and breakers; LiteLLM checks one master key and has no database;
-Portkey checks nothing. A peer that does not serve is left out, and the figure says so. They take turns at 8 connections, whole
+The product is as in production: it checks the token of each caller, keeps four quotas for each in Redis, queues fairly, has
+breakers and writes a record of each request to PostgreSQL. LiteLLM checks one master key and has no database; Portkey checks
+nothing. A peer that does not serve is left out, and the figure says so. They take turns at 8 connections, whole
 answers and streamed ones; then each has 500 streams side by side. Also alone: `python -m tests.bench.gateway`.
 """
 

@@ -1,5 +1,6 @@
 """Gateways to compare, one process each in front of the same upstream: the product's, LiteLLM's proxy and Portkey's."""
 
+import asyncio
 import os
 import secrets
 import subprocess
@@ -16,8 +17,10 @@ import msgspec
 import psutil
 from rich.console import Console
 
+from db.repositories.quotas import QuotaRow, put_quota
+from db.unit_of_work import unit_of_work
 from inference_gateway.contract import GENERATE_PURPOSE
-from ops.local.command import lyceum_environment
+from ops.local.command import lyceum_command, lyceum_environment
 from ops.local.ports import free_port
 from ops.runtime.crypto import decode_key
 from ops.runtime.ids import new_id
@@ -30,6 +33,18 @@ MODEL = "tutor"
 CALLERS = 300
 START_SECONDS = 120
 STOP_SECONDS = 40
+QUOTA = 10**10
+DAY_SECONDS = 86_400
+ROUTES = """permits = 1000
+[upstreams.quick]
+url = "{url}"
+model = "{model}"
+price = {{ prompt = 0.0005, completion = 0.0015 }}
+[aliases]
+{model} = ["quick"]
+"""
+"""Room for 500 streams: a gateway takes 64 generations at a time unless told that it feeds more than one server."""
+
 Headers = Mapping[str, str]
 
 
@@ -77,17 +92,33 @@ def _upstream(folder: Path) -> Iterator[Gateway]:
 
 @contextmanager
 def _product(site: JobSite, upstream_url: str) -> Iterator[Gateway]:
+    """As in production: tokens, quotas in Redis, fair queue, breakers, records in PostgreSQL with prices, a log line a request."""
+    asyncio.run(_set_quotas(site))
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    settings = msgspec.structs.replace(
-        site.settings, gateway_url=url, generation_url=upstream_url, generation_model=MODEL
-    )
+    settings = msgspec.structs.replace(site.settings, gateway_url=url, routes=wide_routes(site.folder, upstream_url))
     tokens = ServiceTokens(decode_key(settings.service_key))
     people = [new_id() for _ in range(CALLERS)]
-    command = [sys.executable, "-m", "tests.bench.wide_gateway"]
     log = site.folder / "gateway.log"
-    with _running(command, lyceum_environment(settings), port, "/health/ready", log, ROOT) as process:
+    with _running(
+        lyceum_command("run", "gateway"), lyceum_environment(settings), port, "/health/ready", log, ROOT
+    ) as process:
         yield Gateway("lyceum", url, process, lambda: _signed(tokens, site.someone.tenant_id, people))
+
+
+def wide_routes(folder: Path, upstream_url: str) -> Path:
+    """Return a routing file with one upstream, and room for as many generations as a fleet of servers has."""
+    routes = folder / "routes.toml"
+    routes.write_text(ROUTES.format(url=upstream_url, model=MODEL))
+    return routes
+
+
+async def _set_quotas(site: JobSite) -> None:
+    """Give the tenant and each of its people a quota of tokens and one of requests, so that four are looked after a request."""
+    async with site.opened(), unit_of_work() as uow:
+        for level in ("tenant", "person"):
+            row = QuotaRow(level=level, subject_id=None, tokens=QUOTA, requests=QUOTA, period_seconds=DAY_SECONDS)
+            await put_quota(uow, site.someone.tenant_id, row, None)
 
 
 def _signed(tokens: ServiceTokens, tenant_id: UUID, people: Sequence[UUID]) -> list[Headers]:

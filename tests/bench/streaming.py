@@ -15,6 +15,7 @@ import psutil
 
 from ops.local.command import lyceum_command, lyceum_environment
 from ops.local.ports import free_port
+from tests.bench.gateways import wide_routes
 from tests.bench.site import Site
 from tests.stack import ROOT
 
@@ -41,7 +42,7 @@ def streaming_api(site: Site, folder: Path) -> Iterator[StreamingApi]:
     """Run all three until the block ends."""
     writer, gateway, api = (f"http://127.0.0.1:{free_port()}" for _ in range(3))
     settings = msgspec.structs.replace(
-        site.settings, gateway_url=gateway, generation_url=writer, port=int(api.rpartition(":")[2])
+        site.settings, gateway_url=gateway, routes=wide_routes(folder, writer), port=int(api.rpartition(":")[2])
     )
     environment = lyceum_environment(settings)
     with ExitStack() as stack:
@@ -50,9 +51,7 @@ def streaming_api(site: Site, folder: Path) -> Iterator[StreamingApi]:
         stack.enter_context(
             _running([*run, "tests.bench.writer", port], dict(os.environ), f"{writer}/v1/models", folder)
         )
-        stack.enter_context(
-            _running([*run, "tests.bench.wide_gateway"], environment, f"{gateway}/health/ready", folder)
-        )
+        stack.enter_context(_running(lyceum_command("run", "gateway"), environment, f"{gateway}/health/ready", folder))
         process = stack.enter_context(
             _running(lyceum_command("run", "api"), environment, f"{api}/health/ready", folder)
         )
