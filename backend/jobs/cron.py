@@ -26,10 +26,22 @@ def next_due(cron: str, timezone: str, after: datetime) -> datetime:
     Raises:
         CronInvalid: it is not an expression of five fields, or there is no such time within 50 years.
     """
+    return next_dues(cron, timezone, after, 1)[0].astimezone(UTC)
+
+
+def next_dues(cron: str, timezone: str, after: datetime, limit: int) -> list[datetime]:
+    """Return the first due times later than `after`, one to `limit` of them, with the zone's offsets.
+
+    Raises:
+        CronInvalid: see `next_due`.
+    """
     try:
-        return next(_times(cron, timezone, after)).astimezone(UTC)
-    except (StopIteration, OverflowError):
-        raise CronInvalid("It is never due.") from None
+        found = list(islice(_times(cron, timezone, after), limit))
+    except OverflowError:
+        found = []
+    if not found:
+        raise CronInvalid("It is never due.")
+    return found
 
 
 def last_due(cron: str, timezone: str, since: datetime, until: datetime, limit: int) -> list[datetime]:

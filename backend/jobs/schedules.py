@@ -1,17 +1,18 @@
 """Schedules: a tenant's jobs by the clock."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
-from backend.jobs.cron import CronInvalid, next_due, timezones
+from backend.jobs.cron import CronInvalid, next_dues, timezones
 from backend.jobs.errors import ScheduleNameTaken, ScheduleNotFound, ScheduleRefused
 from backend.jobs.firing import make_job
 from backend.jobs.queues import READ, WRITE
-from backend.jobs.schemas import NewSchedule, ScheduleChange, ScheduleView
+from backend.jobs.schemas import DueTimes, NewSchedule, ScheduleChange, ScheduleView
 from backend.kit.pagination import Page, decode_cursor, page_of
+from backend.kit.pointers import from_message
 from backend.kit.subject import Subject
 from db import query
 from db.errors import UniqueViolation
@@ -20,6 +21,8 @@ from db.repositories import schedules
 from db.repositories.schedules import FiringRow, ScheduleRow
 from db.unit_of_work import UnitOfWork, unit_of_work
 from ops.runtime.ids import new_id
+
+TIMES_SHOWN: Final = 5
 
 
 class _After(msgspec.Struct, frozen=True):
@@ -49,6 +52,17 @@ async def get_schedule(subject: Subject, schedule_id: UUID) -> ScheduleView:
     """
     subject.require(READ)
     return _view(await _found(subject, schedule_id))
+
+
+async def next_times(subject: Subject, cron: str, timezone: str) -> DueTimes:
+    """Return when an expression is due next, for whoever is about to make a schedule of it.
+
+    Raises:
+        PermissionMissing: the subject is no operator.
+        ScheduleRefused: it would never fire.
+    """
+    subject.require(READ)
+    return DueTimes(items=_due_times(cron, timezone, TIMES_SHOWN))
 
 
 async def create_schedule(subject: Subject, new: NewSchedule) -> ScheduleView:
@@ -154,17 +168,22 @@ def _checked_args(name: str, args: dict[str, Any]) -> str:
     try:
         return query.to_json(msgspec.convert(args, kind.args))
     except msgspec.ValidationError as error:
-        raise ScheduleRefused("/args", str(error)) from error
+        wrong = from_message(str(error))
+        raise ScheduleRefused(f"/args{wrong.pointer}", wrong.detail) from error
 
 
 def _next(cron: str, timezone: str, is_enabled: bool) -> datetime | None:
+    due = _due_times(cron, timezone, 1)[0].astimezone(UTC)
+    return due if is_enabled else None
+
+
+def _due_times(cron: str, timezone: str, limit: int) -> list[datetime]:
     if timezone not in timezones():
         raise ScheduleRefused("/timezone", "There is no such time zone; write one like Asia/Amman.")
     try:
-        due = next_due(cron, timezone, datetime.now(UTC))
+        return next_dues(cron, timezone, datetime.now(UTC), limit)
     except CronInvalid as error:
         raise ScheduleRefused("/cron", str(error)) from error
-    return due if is_enabled else None
 
 
 async def _put(uow: UnitOfWork, row: ScheduleRow) -> None:

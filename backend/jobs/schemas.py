@@ -141,6 +141,12 @@ class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
 
+class DueTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """The next due times of a cron expression, with the time zone's offset at each."""
+
+    items: Sequence[datetime]
+
+
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which jobs; what is null does not matter. `created_from` is included, `created_until` is not; `mine`: one's own."""
 

@@ -14,6 +14,7 @@ from backend.kit.http import CurrentSubject, PageCursor, QueryText, permission
 from backend.kit.subject import Subject
 from backend.web.job_filter import JobSearch
 from backend.web.rendering import PageRequest, render
+from backend.web.schedule_form import schedulable_kinds, zone_names
 from db.jobs import QUEUES, JobState, kind_names
 
 JOBS_SHOWN: Final = 50
@@ -92,7 +93,15 @@ async def workers_page(request: PageRequest, subject: CurrentSubject) -> Respons
 async def schedules_page(request: PageRequest, subject: CurrentSubject, cursor: PageCursor = None) -> Response[Any]:
     """The tenant's jobs by the clock."""
     page = await schedules.list_schedules(subject, cursor=cursor, limit=SCHEDULES_SHOWN)
-    return _rendered(request, subject, "operations_schedules.html", schedules=page.items, next_cursor=page.next_cursor)
+    return _rendered(
+        request,
+        subject,
+        "operations_schedules.html",
+        schedules=page.items,
+        next_cursor=page.next_cursor,
+        kinds=schedulable_kinds(),
+        zones=zone_names(),
+    )
 
 
 @get("/operations/schedules/{schedule_id:uuid}", opt=OPERATORS)
@@ -110,6 +119,8 @@ async def schedule_page(
         firings=page.items,
         next_cursor=page.next_cursor,
         is_first_page=cursor is None,
+        kinds=schedulable_kinds(),
+        zones=zone_names(),
     )
 
 

@@ -11,7 +11,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.e2e.api import Campus
+from tests.e2e.scene import Scene, staged
 from tests.e2e.visitor import Visitor
+from tests.servers import Database
 from tests.stack import Stack
 
 HERE = Path(__file__).parent
@@ -74,3 +76,9 @@ async def visit(browser: Browser, campus: Campus, stack: Stack) -> AsyncIterator
 
         yield arrive
     assert [complaint for visitor in visitors for complaint in visitor.complaints] == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def scene(browser: Browser, database: Database, valkey_url: str) -> AsyncIterator[Scene]:
+    async with staged(browser, database, valkey_url) as opened:
+        yield opened

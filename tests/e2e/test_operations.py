@@ -1,73 +1,17 @@
 """What an operator does on the pages: sees what failed, has it done again, pauses, reads why something waits."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
-from backend.identity.passwords import hash_password
 from backend.jobs import bulk
-from backend.kit.subject import Subject
 from db import query
-from db.repositories.identity import TenantRow
-from ops.local.ports import free_port
-from tests import campus
-from tests.api import running
-from tests.e2e.api import Person
 from tests.e2e.load import add_dead, add_event_given_up, add_job, add_load, add_worker
-from tests.e2e.test_long_lists import PASSWORD, served
-from tests.e2e.visitor import Visitor
-from tests.servers import Database
+from tests.e2e.scene import Scene
 
 PARTS = ("", "/jobs", "/jobs?state=dead&error_type=timeout", "/failed", "/workers", "/schedules", "/events")
-Arrive = Callable[..., Awaitable[Visitor]]
-
-
-@dataclass
-class Scene:
-    """An installation without a worker, so that rows stay as they are put there."""
-
-    home: TenantRow
-    password_hash: str
-    arrive: Arrive
-    operator: Subject
-
-    @property
-    def tenant_id(self) -> UUID:
-        return self.home.id
-
-    async def person(self, name: str, *roles: str) -> Subject:
-        return await campus.person(self.home, name, *roles, password_hash=self.password_hash)
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def scene(browser: Browser, database: Database, valkey_url: str) -> AsyncIterator[Scene]:
-    visitors: list[Visitor] = []
-    async with (
-        running(database.url, valkey_url, port=free_port()) as api,
-        served(api),
-        AsyncExitStack() as contexts,
-    ):
-
-        async def arrive(person: Subject, width: int = 1280, height: int = 860, **options: Any) -> Visitor:
-            context = await browser.new_context(viewport={"width": width, "height": height}, **options)
-            contexts.push_async_callback(context.close)
-            visitor = Visitor(context, await context.new_page(), api.settings.base_url)
-            visitor.watch()
-            visitors.append(visitor)
-            await visitor.sign_in(Person(person.email, PASSWORD))
-            return visitor
-
-        home, secret = await campus.tenant("works"), await hash_password(PASSWORD)
-        operator = await campus.person(home, "oda", "ops", password_hash=secret)
-        yield Scene(home, secret, arrive, operator)
-    assert [complaint for visitor in visitors for complaint in visitor.complaints] == []
 
 
 async def state_of(job_id: UUID) -> str:

@@ -1,17 +1,21 @@
 """Schedules: jobs by the clock."""
 
+from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, delete, get, patch, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_201_CREATED, HTTP_202_ACCEPTED
 
 from backend.jobs import schedules
 from backend.jobs.queues import READ, WRITE
-from backend.jobs.schemas import NewSchedule, ScheduleChange, ScheduleView
+from backend.jobs.schemas import DueTimes, NewSchedule, ScheduleChange, ScheduleView
 from backend.kit.http import CurrentSubject, PageCursor, PageLimit, permission
 from backend.kit.pagination import DEFAULT_LIMIT, Page
 from db.repositories.schedules import FiringRow
+
+CronQuery = Annotated[str, QueryParameter(min_length=1, max_length=200)]
+TimeZoneQuery = Annotated[str, QueryParameter(min_length=1, max_length=64)]
 
 
 class ScheduleController(Controller):
@@ -29,6 +33,11 @@ class ScheduleController(Controller):
     async def create_schedule(self, subject: CurrentSubject, data: JSONBody[NewSchedule]) -> ScheduleView:
         """Make a schedule; its jobs have one's own rights."""
         return await schedules.create_schedule(subject, data)
+
+    @get("/times", opt=permission(READ))
+    async def next_times(self, subject: CurrentSubject, cron: CronQuery, timezone: TimeZoneQuery = "UTC") -> DueTimes:
+        """When a cron expression is due next."""
+        return await schedules.next_times(subject, cron, timezone)
 
     @get("/{schedule_id:uuid}", opt=permission(READ))
     async def get_schedule(self, subject: CurrentSubject, schedule_id: FromPath[UUID]) -> ScheduleView:

@@ -69,6 +69,8 @@ class Fresh:
             return {"params": {"course_id": self.site.seeds.ids["course_id"]}}
         if operation.label == "GET /api/v1/ops/queues/history":
             return {"params": {"queue": "default", "hours": 24}}
+        if operation.label == "GET /api/v1/ops/schedules/times":
+            return {"params": {"cron": "0 3 * * *"}}
         if "multipart/form-data" in operation.body:
             form = {} if operation.path.endswith("/versions") else {"course_id": self.site.seeds.ids["course_id"]}
             return {"data": form, "files": _file()}

@@ -19,7 +19,7 @@ from db.repositories.schedules import FiringRow, ScheduleRow
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import new_id
 from tests import campus
-from tests.api import Api, running
+from tests.api import Api, problem, running
 from tests.integration.jobs.conftest import Someone
 from tests.integration.jobs.test_job_table import WORK
 from tests.integration.jobs.test_limits import claimed, enqueue, succeed
@@ -188,18 +188,32 @@ async def signed_in(person: Any) -> Any:
         ({"timezone": "../../etc/passwd"}, "/timezone"),
         ({"kind": "no.such"}, "/kind"),
         ({"kind": "documents.ingest"}, "/kind"),
-        ({"args": {}}, "/args"),
-        ({"args": {"older_than_days": 0}}, "/args"),
-        ({"args": {"older_than_days": 7, "tenant_id": "x"}}, "/args"),
+        ({"args": {}}, "/args/older_than_days"),
+        ({"args": {"older_than_days": 0}}, "/args/older_than_days"),
+        ({"args": {"older_than_days": 7, "tenant_id": "x"}}, "/args/tenant_id"),
     ],
 )
 async def test_what_could_never_work_is_refused_with_its_place(api: Api, wrong: dict[str, Any], pointer: str) -> None:
     operator = await campus.person(await campus.tenant("home"), "oda", "ops")
     client = await api.signed_in(await signed_in(operator))
     answer = await client.post("/api/v1/ops/schedules", json=NEW | wrong)
-    problem = answer.json()
-    assert (answer.status_code, problem["type"]) == (422, "/problems/schedule-refused")
-    assert [error["pointer"] for error in problem["errors"]] == [pointer]
+    document = problem(answer, 422, "schedule-refused")
+    assert [error["pointer"] for error in document["errors"]] == [pointer]
+
+
+async def test_the_next_times_are_told_before_there_is_a_schedule(api: Api) -> None:
+    home = await campus.tenant("home")
+    operator = await api.signed_in(await signed_in(await campus.person(home, "oda", "ops")))
+    address = "/api/v1/ops/schedules/times"
+    asked = {"cron": "0 3 1 * *", "timezone": "Asia/Amman"}
+    times = (await operator.get(address, params=asked)).json()["items"]
+    assert len(times) == 5
+    assert {time[8:] for time in times} == {"01T03:00:00+03:00"}
+    for wrong, pointer in (({"cron": "often"}, "/cron"), ({"timezone": "Mars/Olympus"}, "/timezone")):
+        document = problem(await operator.get(address, params=asked | wrong), 422, "schedule-refused")
+        assert document["errors"][0]["pointer"] == pointer
+    student = await api.signed_in(await signed_in(await campus.person(home, "sue", "student")))
+    problem(await student.get(address, params=asked), 403, "permission-missing")
 
 
 def test_the_arguments_of_the_example_are_right() -> None:

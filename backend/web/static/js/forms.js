@@ -3,25 +3,38 @@
 // goes to `data-then`, or `data-refresh` has the lists on it fetched anew, or the page is loaded again.
 //
 // Fields: `data-optional` is left out when empty, `data-lines` is a list of words, `data-list` of the ticked boxes,
-// `data-place` holds "name:value", `data-json` a number, true or false.
+// `data-place` holds "name:value", `data-json` a number, true or false, or JSON; `data-into="args"` puts it into that object.
 
 import { api } from "./api.js";
 import { confirmed, make, say, sayNext } from "./dialogs.js";
 import { locale, t } from "./messages.js";
 
+function valueOf(field) {
+  if (field.type === "checkbox") return field.checked;
+  try {
+    return JSON.parse(field.value || "null");
+  } catch {
+    return field.value; // whoever reads it says what is wrong with it
+  }
+}
+
 export function bodyOf(form) {
   const body = {};
   for (const field of form.elements) {
-    if (!field.name || field.disabled) continue;
-    const { optional, lines, list, place, json } = field.dataset;
-    if (list !== undefined) {
+    if (!field.name || field.matches(":disabled")) continue;
+    const { optional, lines, list, place, json, into } = field.dataset;
+    if (into !== undefined) {
+      const inner = (body[into] ??= {});
+      if (field.value === "" && optional !== undefined) continue;
+      inner[field.name] = json === undefined ? field.value : valueOf(field);
+    } else if (list !== undefined) {
       body[field.name] ??= [];
       if (field.checked) body[field.name].push(field.value);
     } else if (place !== undefined) {
       const [name, value] = field.value.split(":");
       if (value) body[name] = value;
     } else if (json !== undefined) {
-      body[field.name] = JSON.parse(field.value || "null");
+      body[field.name] = valueOf(field);
     } else if (lines !== undefined) {
       body[field.name] = field.value.split(/[\s,;،؛]+/).filter(Boolean);
     } else if (field.value !== "" || optional === undefined) {
@@ -46,19 +59,28 @@ function clearErrors(form) {
   }
 }
 
+/** The field that a problem's pointer is about; of several of one name the first. */
+function fieldAt(form, pointer) {
+  const [name, inner] = pointer.split("/").slice(1);
+  const fields = [...form.elements].filter((field) => field.name && !field.matches(":disabled"));
+  const within = fields.find((field) => field.dataset.into === name && field.name === inner);
+  return within ?? fields.find((field) => field.dataset.into === undefined && field.name === name) ?? null;
+}
+
 export function showError(form, error) {
   const faults = error.problem?.errors ?? [];
   let first = null;
   for (const [index, fault] of faults.entries()) {
-    const field = form.elements.namedItem(fault.pointer.split("/")[1] ?? "");
-    if (!(field instanceof HTMLElement) || field.type === "hidden") continue;
+    const field = fieldAt(form, fault.pointer);
+    if (!field || field.type === "hidden") continue;
     // One fault of a named kind has its sentence in the catalogue; the others are in English.
     const text = locale === "en" ? fault.detail : faults.length === 1 ? error.message : t("client.check_field");
     const note = make("p", { className: "error", textContent: text, dir: "auto" });
     note.id = `${field.id}-${index}-error`;
     field.setAttribute("aria-invalid", "true");
     describe(field, [...described(field), note.id]);
-    field.after(note);
+    if (field.type === "checkbox" && field.closest("fieldset")) field.closest("fieldset").append(note);
+    else field.after(note);
     first ??= field;
   }
   if (first) return first.focus();

@@ -24,6 +24,11 @@ const DAY = { day: "numeric", month: locale === "ar" ? "long" : "short", year: "
 const moments = new Intl.DateTimeFormat(tag, { ...DAY, hour: "2-digit", minute: "2-digit" });
 const days = new Intl.DateTimeFormat(tag, { ...DAY, timeZone: "UTC" });
 
+const weekdays = new Intl.DateTimeFormat(tag, { ...DAY, weekday: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+
+/** A moment as clocks there show it: `text` is ISO 8601 with the offset of that place, which is then left out. */
+export const wallTime = (text) => weekdays.format(new Date(`${text.slice(0, 19)}Z`));
+
 /** Write the times below `root` in the reader's language and zone. */
 export function localiseTimes(root) {
   for (const element of root.querySelectorAll("time[datetime]:not([data-done])")) {
