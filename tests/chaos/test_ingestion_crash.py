@@ -150,7 +150,8 @@ async def _kill_by(plans: Iterator[str], settings: Settings, folder: Path, kills
             start, "worker", settings, folder, environment=environment, arguments=ONE_THREAD
         )
         if plan == "random":
-            kills[plan] += await _kill_while_working(session, worker, moments.uniform(0.0, 0.5))
+            killed = await _kill_while_working(session, worker, moments.uniform(0.0, 0.5))
+            kills[plan] += killed  # not in one line: the other coroutine counts during the wait
         else:
             assert await asyncio.to_thread(worker.wait, 90), f"the worker never passed {plan}"
             assert worker.process.returncode == -SIGKILL
