@@ -103,5 +103,6 @@ def adapter_counts(url: str) -> Counter[str]:
     """Return the gateway's counts of adapters, summed over labels."""
     counts: Counter[str] = Counter()
     for name, value in _SAMPLE.findall(httpx.get(f"{url}/metrics").text):
-        counts[name] += int(float(value))
+        if not name.endswith("_created"):
+            counts[name] += int(float(value))
     return counts

@@ -141,10 +141,10 @@ async def revoke(uow: UnitOfWork, namespace: str, sha256: str, tenant_id: UUID) 
     return bool(changed)
 
 
-async def quarantine(uow: UnitOfWork, namespace: str, sha256: str, tenant_id: UUID, reason: str) -> None:
-    """Let nobody load an active adapter any more."""
+async def quarantine(uow: UnitOfWork, namespace: str, sha256: str, tenant_id: UUID, reason: str) -> bool:
+    """Let nobody load an active adapter any more; False when there is none."""
     del uow
-    await query.execute(
+    changed = await query.execute(
         """UPDATE adapters a SET state = 'quarantined', state_reason = $4 FROM adapter_namespaces n
            WHERE n.id = a.namespace_id AND n.name = $1 AND a.sha256 = $2 AND a.tenant_id = $3 AND a.state = 'active'""",
         namespace,
@@ -152,3 +152,4 @@ async def quarantine(uow: UnitOfWork, namespace: str, sha256: str, tenant_id: UU
         tenant_id,
         reason,
     )
+    return bool(changed)

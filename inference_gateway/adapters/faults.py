@@ -61,5 +61,9 @@ class NoRoom(AdapterFault):
     reason = "no-room"
 
 
+class FolderRefused(Exception):
+    """A folder is not an adapter that can be served; the message is the sentence that says why."""
+
+
 class NameTaken(Exception):
     """The name was given before, or the namespace is another person's; names are never given twice."""

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from db.unit_of_work import Principal
 from inference_gateway.adapters.faults import AdapterMissing, NameTaken, StoreUnavailable
 from inference_gateway.adapters.manifest import Manifest
 from inference_gateway.adapters.names import AdapterName
@@ -42,7 +43,7 @@ class ObjectRegistry:
         kept = await self._read(_key(name))
         return kept.entry if kept is not None and kept.tenant_id == tenant_id else None
 
-    async def add(self, manifest: Manifest, entry: Entry) -> None:
+    async def add(self, manifest: Manifest, entry: Entry, by: Principal | None = None) -> None:  # noqa: ARG002 - no audit log
         """See `Registry`."""
         owner = _Owner(tenant_id=manifest.tenant_id, owner_id=manifest.owner_id)
         async with self._writing:
@@ -54,7 +55,7 @@ class ObjectRegistry:
             await self._put(f"{FOLDER}/{manifest.namespace}/{OWNER}", owner)
             await self._put(_key(manifest.name), _Kept(tenant_id=manifest.tenant_id, entry=entry))
 
-    async def revoke(self, name: AdapterName, tenant_id: UUID) -> None:
+    async def revoke(self, name: AdapterName, tenant_id: UUID, by: Principal | None = None) -> None:  # noqa: ARG002
         """See `Registry`."""
         async with self._writing:
             if not await self._change(name, tenant_id, "revoked", {"active", "quarantined"}):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from db.unit_of_work import Principal
 from inference_gateway.adapters.faults import (
     AdapterFault,
     AdapterMissing,
@@ -51,8 +52,10 @@ class AdapterLibrary:
         self._store = store
         self._key = key
 
-    async def add(self, manifest: Manifest, weights: bytes, *, is_pinned: bool = False) -> str:
-        """Sign, store and register a new version; return its id.
+    async def add(
+        self, manifest: Manifest, weights: bytes, *, is_pinned: bool = False, by: Principal | None = None
+    ) -> str:
+        """Sign, store and register a new version; return its id. `by` is who acts, for the audit log.
 
         Raises:
             NameTaken: the name was given before, or the namespace is another person's.
@@ -62,7 +65,7 @@ class AdapterLibrary:
         await asyncio.to_thread(_check_weights, manifest, weights)
         entry = Entry(signed=self._key.sign(manifest), is_pinned=is_pinned)
         # The weights come second: the name alone decides who may write under this key.
-        await self._registry.add(manifest, entry)
+        await self._registry.add(manifest, entry, by)
         try:
             await self._store.put(weights_key(manifest.name, manifest.tenant_id), weights)
         except ObjectStoreUnavailable as error:
@@ -94,21 +97,31 @@ class AdapterLibrary:
         name = AdapterName.parse(adapter.id)
         if name is None or adapter.tenant_id is None:
             raise AdapterMissing(adapter.id)
-        entry = await self._registry.find(name, adapter.tenant_id)
+        return await self.artefact(name, adapter.tenant_id, (adapter.owner_id, adapter.base_revision))
+
+    async def artefact(
+        self, name: AdapterName, tenant_id: UUID, authorised: tuple[UUID, str] | None = None
+    ) -> Artefact:
+        """Return an active adapter for whoever runs the installation; with `authorised`, of that owner and base revision.
+
+        Raises:
+            AdapterFault: as `fetch`.
+        """
+        entry = await self._registry.find(name, tenant_id)
         if entry is None or entry.state != "active":
-            raise AdapterMissing(adapter.id)
+            raise AdapterMissing(str(name))
         try:
-            manifest = self._verified(entry, name, adapter.tenant_id)
-            if (manifest.owner_id, manifest.base_revision) != (adapter.owner_id, adapter.base_revision):
-                raise ManifestMismatch(adapter.id)
-            weights = await self._weights(name, adapter.tenant_id)
+            manifest = self._verified(entry, name, tenant_id)
+            if authorised is not None and (manifest.owner_id, manifest.base_revision) != authorised:
+                raise ManifestMismatch(str(name))
+            weights = await self._weights(name, tenant_id)
             await asyncio.to_thread(_check_weights, manifest, weights)
         except AdapterFault as fault:
-            await self.quarantine(name, adapter.tenant_id, fault)
+            await self.quarantine(name, tenant_id, fault)
             raise
         return Artefact(manifest=manifest, weights=weights, is_pinned=entry.is_pinned)
 
-    async def revoke(self, name: AdapterName, tenant_id: UUID) -> None:
+    async def revoke(self, name: AdapterName, tenant_id: UUID, by: Principal | None = None) -> None:
         """Take an adapter out of use for ever and delete its weights; its name is never given again.
 
         Raises:
@@ -116,7 +129,7 @@ class AdapterLibrary:
             StoreUnavailable: the registry or the object store does not answer; ask again.
         """
         try:
-            await self._registry.revoke(name, tenant_id)
+            await self._registry.revoke(name, tenant_id, by)
         finally:  # weights that an earlier call could not delete go too
             try:
                 await self._store.delete(weights_key(name, tenant_id))

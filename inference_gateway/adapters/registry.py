@@ -7,7 +7,7 @@ import msgspec
 
 from db.errors import DatabaseError, UniqueViolation
 from db.repositories import adapters
-from db.unit_of_work import unit_of_work
+from db.unit_of_work import Principal, unit_of_work
 from inference_gateway.adapters.faults import AdapterMissing, NameTaken, StoreUnavailable
 from inference_gateway.adapters.manifest import Manifest
 from inference_gateway.adapters.names import AdapterName
@@ -25,15 +25,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Registry(Protocol):
-    """Names and what stands behind them. All raise `StoreUnavailable` when nobody answers."""
+    """Names and what stands behind them. All raise `StoreUnavailable` when nobody answers.
+
+    What changes them is audited where there is an audit log; `by` is who acts, None for the gateway itself.
+    """
 
     async def find(self, name: AdapterName, tenant_id: UUID) -> Entry | None:
         """Return the tenant's adapter of that name, whatever its state."""
 
-    async def add(self, manifest: Manifest, entry: Entry) -> None:
+    async def add(self, manifest: Manifest, entry: Entry, by: Principal | None = None) -> None:
         """Write a new version; raises `NameTaken` for a name given before, or a namespace of another person."""
 
-    async def revoke(self, name: AdapterName, tenant_id: UUID) -> None:
+    async def revoke(self, name: AdapterName, tenant_id: UUID, by: Principal | None = None) -> None:
         """Take an adapter out of use for ever and keep its name; raises `AdapterMissing` when there is none to revoke."""
 
     async def quarantine(self, name: AdapterName, tenant_id: UUID, reason: str) -> None:
@@ -57,7 +60,7 @@ class PostgresRegistry:
             raise StoreUnavailable from error
         return None if row is None else _entry(row)
 
-    async def add(self, manifest: Manifest, entry: Entry) -> None:
+    async def add(self, manifest: Manifest, entry: Entry, by: Principal | None = None) -> None:
         """See `Registry`."""
         try:
             async with unit_of_work() as uow:
@@ -78,17 +81,20 @@ class PostgresRegistry:
                     size_bytes=manifest.size_bytes,
                     is_pinned=entry.is_pinned,
                 )
+                about = {"adapter_id": str(manifest.name), "owner_id": str(manifest.owner_id)}
+                await uow.audit(by, "adapter.added", about, tenant_id=manifest.tenant_id)
         except UniqueViolation:
             raise NameTaken(f"the name {manifest.name} was given before") from None
         except DatabaseError as error:
             raise StoreUnavailable from error
 
-    async def revoke(self, name: AdapterName, tenant_id: UUID) -> None:
+    async def revoke(self, name: AdapterName, tenant_id: UUID, by: Principal | None = None) -> None:
         """See `Registry`."""
         try:
             async with unit_of_work() as uow:
                 if not await adapters.revoke(uow, name.namespace, name.sha256, tenant_id):
                     raise AdapterMissing(str(name))
+                await uow.audit(by, "adapter.revoked", {"adapter_id": str(name)}, tenant_id=tenant_id)
         except DatabaseError as error:
             raise StoreUnavailable from error
 
@@ -96,7 +102,9 @@ class PostgresRegistry:
         """See `Registry`."""
         try:
             async with unit_of_work() as uow:
-                await adapters.quarantine(uow, name.namespace, name.sha256, tenant_id, reason)
+                if await adapters.quarantine(uow, name.namespace, name.sha256, tenant_id, reason):
+                    about = {"adapter_id": str(name), "reason": reason}
+                    await uow.audit(None, "adapter.quarantined", about, tenant_id=tenant_id)
         except DatabaseError as error:
             raise StoreUnavailable from error
 

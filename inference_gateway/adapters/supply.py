@@ -18,7 +18,7 @@ class AdapterSource(Protocol):
     """Where weights come from: an `AdapterLibrary`."""
 
     async def fetch(self, adapter: AuthorisedAdapter) -> Artefact:
-        """Return verified weights; raises `AdapterFault`."""
+        """Return verified weights; raises `AdapterFault`, and has put into quarantine what is corrupt."""
 
     async def quarantine(self, name: AdapterName, tenant_id: UUID, fault: AdapterFault) -> None:
         """Let nobody load it any more."""

@@ -83,12 +83,12 @@ def show_json(found: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; ids are not broken, and what is written elsewhere cannot paint."""
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, width: int | None = None) -> None:
+    """Print a table as wide as the terminal, or wider; ids are not broken, and what is written elsewhere cannot paint."""
     table = Table(*columns, box=None, header_style="bold")
     for row in rows:
         table.add_row(*(escape(cell(value)) for value in row))
-    Console(soft_wrap=True).print(table)
+    Console(soft_wrap=True, width=width).print(table)
 
 
 def cell(value: object) -> str:

@@ -143,7 +143,7 @@ class Adapters:
             if place.state != "fetching":
                 continue  # it came too late
             if isinstance(result, AdapterFault):
-                self._fail(place, result)
+                self._fail(place, result, is_noted=True)
             else:
                 place.artefact, place.is_pinned = result, result.is_pinned
                 place.move("verified")
@@ -233,13 +233,14 @@ class Adapters:
         metrics.ADAPTER_EVICTIONS.inc()
         self._show()
 
-    def _fail(self, place: Place, fault: AdapterFault) -> None:
+    def _fail(self, place: Place, fault: AdapterFault, *, is_noted: bool = False) -> None:
+        """Give an adapter up; what is corrupt goes into quarantine, unless its source has noted that."""
         self._model.adapters.delete(place.adapter.id)
         place.artefact, place.size_bytes = None, 0
         place.move("failed")
         metrics.ADAPTER_LOADS.labels(fault.reason).inc()
         log.warning("adapter_failed", adapter_id=place.adapter.id, reason=fault.reason)
-        if fault.corrupt:
+        if fault.corrupt and not is_noted:
             self._start(place.loop, self._quarantine(place.adapter, fault))
 
     def _sweep(self, in_use: set[str]) -> None:

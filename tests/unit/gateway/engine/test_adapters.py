@@ -11,6 +11,7 @@ import torch
 
 from inference_gateway.adapters.authority import Authority
 from inference_gateway.adapters.manifest import Probe
+from inference_gateway.adapters.metrics import QUARANTINED
 from inference_gateway.contract import ChatDelta, ChatRequest
 from inference_gateway.engines.generation.adapters import Place
 from inference_gateway.engines.generation.batch import Batch, Reading
@@ -167,7 +168,10 @@ class TestFaults:
     async def test_corrupt(self, engine: GenerationEngine, workshop: Workshop, model: LanguageModel) -> None:
         adapter = await workshop.make(1)
         await workshop.store.put(workshop.key_of(adapter), (await workshop.weights(adapter))[:-1] + b"\x00")
+        before = QUARANTINED.labels("corrupt")._value.get()
         await self.degraded(engine, adapter, model)
+        await asyncio.sleep(0.1)
+        assert QUARANTINED.labels("corrupt")._value.get() == before + 1, "told once"
         assert await workshop.library.still_active([adapter.id]) == set()
 
     async def test_other_weights_than_the_probe_was_made_with(
