@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.di import Provide
 
 from inference_gateway.adapters.serving import serving_from
@@ -22,6 +23,7 @@ from inference_gateway.stores import open_stores
 from inference_gateway.upstreams.encoders import embedder_from, reranker_from
 from inference_gateway.wire.answers import answer_error
 from inference_gateway.wire.auth import token_guard
+from inference_gateway.wire.body import MAX_BODY_BYTES
 from inference_gateway.wire.outermost import Outermost
 from inference_gateway.wire.routes import ROUTES
 from ops.runtime.crypto import decode_key
@@ -36,7 +38,6 @@ log = get_logger(__name__)
 LOOPBACK = "127.0.0.1"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - only where GATEWAY_URL names another host; every route but health needs a token
-MAX_BODY_BYTES = 32 * 1024 * 1024
 EMBEDDER_CHECK_SECONDS = 5.0
 GENERATION_CHECK_SECONDS = 5.0
 KEEP_ALIVE_SECONDS = 75
@@ -89,6 +90,7 @@ def create_app(
             guards=[token_guard(tokens)],
             exception_handlers={Exception: answer_error},
             lifespan=[lifespan],
+            state=State({"generation": generation}),
             openapi_config=None,
             logging_config=None,
             request_max_body_size=MAX_BODY_BYTES,

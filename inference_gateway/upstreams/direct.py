@@ -1,6 +1,7 @@
 """OpenAI's chat completions over aiohttp: the hot path. Through `huggingface_hub` a request costs several times as much.
 
-A contract test shows that both give the same pieces and the same errors, whatever the server does.
+A contract test shows that both give the same answers and the same errors, whatever the server does. Pieces that come together go
+on together: when there is much to do, less is done for each.
 """
 
 import asyncio
@@ -66,7 +67,6 @@ class DirectUpstream:
         await self._connections.close()
 
     async def _chat(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
-        pieces_of = _together if request.whole else _one_by_one
         events = EventData()
         with _faults():
             async with self._asked(request, stream=True) as response:
@@ -74,7 +74,7 @@ class DirectUpstream:
                 async for data in response.content.iter_any():
                     come = events.feed(data)
                     ended = END in come
-                    for delta in pieces_of(come[: come.index(END)] if ended else come, self.model):
+                    for delta in _together(come[: come.index(END)] if ended else come, self.model):
                         yield delta
                     if ended:
                         await _read_to_the_end(response)
@@ -147,13 +147,8 @@ async def _read_to_the_end(response: aiohttp.ClientResponse) -> None:
         return  # the connection is closed, not used again
 
 
-def _one_by_one(events: Sequence[bytes], model: str) -> Iterator[ChatDelta]:
-    for event in events:
-        yield delta_of(event, model)
-
-
 def _together(events: Sequence[bytes], model: str) -> Iterator[ChatDelta]:
-    """Yield what came together as one piece, also before an error: it is counted."""
+    """Yield what came together as one piece, also when an error follows it."""
     deltas: list[ChatDelta] = []
     try:
         for event in events:

@@ -24,6 +24,7 @@ OF_THE_CALLER = (REQUEST_ID_HEADER, TRACEPARENT_HEADER)
 QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 
 _signals = GoldenSignals("gateway_requests")
+_tracer = tracer(__name__)
 
 
 class Outermost:
@@ -38,10 +39,11 @@ class Outermost:
             await self._app(scope, receive, send)
             return
         given = {name: value.decode("latin-1") for name, value in scope["headers"] if name in OF_THE_CALLER}
+        parent = given.get(TRACEPARENT_HEADER)
         with (
             bind_request(accept_request_id(given.get(REQUEST_ID_HEADER, ""))) as identifier,
-            tracer(__name__).start_as_current_span(
-                scope["method"], extract_traceparent(given.get(TRACEPARENT_HEADER, "")), SpanKind.SERVER
+            _tracer.start_as_current_span(
+                scope["method"], extract_traceparent(parent) if parent else None, SpanKind.SERVER
             ) as span,
         ):
             await self._serve(scope, receive, send, identifier)

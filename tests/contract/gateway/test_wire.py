@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -248,3 +249,44 @@ def test_client_that_leaves_before_its_body_ends_is_no_fault_of_ours(
         time.sleep(0.05)
         log += "".join(capfd.readouterr())
     assert "unexpected_error" not in log
+
+
+def test_the_hot_path_refuses_as_a_route_of_the_framework_does(lonely_gateway: RunningGateway) -> None:
+    """`/v1/chat/completions` has no request object; `/v1/completions` has."""
+
+    def in_pieces() -> Iterator[bytes]:
+        for _ in range(33):
+            yield b" " * (1024 * 1024)
+
+    cases: dict[str, tuple[bytes | Callable[[], Iterator[bytes]], dict[str, str]]] = {
+        "other media type": (b"{}", {"Content-Type": "text/plain"}),
+        "no media type": (b"{}", {"Content-Type": ""}),
+        "parameters of the media type": (b"{", {"Content-Type": "Application/JSON; charset=utf-8"}),
+        "too large": (b" " * (33 * 1024 * 1024), {}),
+        "too large in pieces": (in_pieces, {}),
+        "not JSON": (b'{"a": "\xff"}', {}),
+        "nothing": (b"", {}),
+        "nested": (b"[" * 100_000, {}),
+        "unknown field": (b'{"colour": 1}', {}),
+        "no token": (b"{}", {"Authorization": ""}),
+        "odd host": (b"{}", {"Host": "a b"}),
+    }
+    for name, (content, headers) in cases.items():
+        hot, other = (
+            post(lonely_gateway, path, content() if callable(content) else content, **headers)  # type: ignore[arg-type]
+            for path in ("/v1/chat/completions", "/v1/completions")
+        )
+        assert hot.status_code >= 400, name
+        assert (hot.status_code, hot.json(), shape(hot)) == (other.status_code, other.json(), shape(other)), name
+
+
+def test_the_hot_path_takes_post_alone(lonely_gateway: RunningGateway) -> None:
+    reply = call(lonely_gateway, "GET", "/v1/chat/completions", headers=lonely_gateway.headers(GENERATE_PURPOSE))
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert reply.headers["allow"] == "POST"
+
+
+def shape(reply: httpx.Response) -> dict[str, str]:
+    """The headers but those that differ from one request to the next."""
+    return {name: value for name, value in reply.headers.items() if name not in ("date", "x-request-id")}
