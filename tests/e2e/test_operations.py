@@ -170,6 +170,11 @@ async def test_the_pages_are_fit_for_use(scene: Scene, language: str, width: int
             await expect(visitor.page.locator(".chart canvas")).to_have_count(3)
         if found := await visitor.audit():
             wrong[path] = found
+        for opener in await visitor.page.locator("main [data-dialog]").all():
+            await opener.click()
+            if found := await visitor.audit():
+                wrong[f"{path} {await opener.get_attribute('data-dialog')}"] = found
+            await visitor.page.keyboard.press("Escape")
     assert wrong == {}
 
 
