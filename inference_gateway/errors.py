@@ -54,6 +54,12 @@ class ModelUnknown(RequestRefused):
     status = 404
 
 
+class NotOffered(RequestRefused):
+    """The server behind this model does not offer that."""
+
+    code = "not_offered"
+
+
 class UpstreamUnknown(RequestRefused):
     """No upstream of that name is set up."""
 
@@ -140,6 +146,7 @@ _CLASSES: tuple[type[GatewayError], ...] = (
     UnsupportedMediaType,
     TokenRefused,
     ModelUnknown,
+    NotOffered,
     UpstreamUnknown,
     AdapterUnknown,
     GatewayUnavailable,

@@ -1,9 +1,8 @@
-"""Calls of tools: put together from pieces for whoever takes them whole, and refused where no server makes them."""
+"""Calls of tools: put together from pieces for whoever takes them whole."""
 
 from collections.abc import Iterable
 
 from inference_gateway.contract import ChatRequest, FunctionCall, ToolCall, ToolCallDelta
-from inference_gateway.errors import RequestRefused
 
 
 def joined(pieces: Iterable[ToolCallDelta]) -> tuple[ToolCall, ...]:
@@ -14,10 +13,9 @@ def joined(pieces: Iterable[ToolCallDelta]) -> tuple[ToolCall, ...]:
     return tuple(_call(by_index[index]) for index in sorted(by_index))
 
 
-def refuse_tools(request: ChatRequest, server: str) -> None:
-    """Raise `RequestRefused` when the model could call a tool, which `server` does not offer."""
-    if request.tools and request.tool_choice != "none":
-        raise RequestRefused(f"{server} calls no tools.", pointer="/tools")
+def may_call(request: ChatRequest) -> bool:
+    """Tell whether the answer may call a tool."""
+    return bool(request.tools) and request.tool_choice != "none"
 
 
 def _call(pieces: list[ToolCallDelta]) -> ToolCall:

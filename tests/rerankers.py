@@ -20,7 +20,8 @@ MAX_TOKENS = 32
 def save_tiny_cross_encoder(folder: Path, *, labels: int = 1) -> Path:
     """Write the folder of a cross-encoder that takes 32 tokens."""
     torch.manual_seed(0)
-    config = BertConfig(
+    config_class: Any = BertConfig
+    config = config_class(
         vocab_size=len(VOCABULARY),
         hidden_size=32,
         num_hidden_layers=2,

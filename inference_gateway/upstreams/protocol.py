@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator
 from typing import Protocol, runtime_checkable
 
+import msgspec
+
 from inference_gateway.contract import ChatDelta, ChatRequest
 from inference_gateway.ports import AuthorisedAdapter
 
@@ -27,6 +29,30 @@ class Upstream(Protocol):
 
     async def close(self) -> None:
         """Close the connections that are kept."""
+
+
+class TextToken(msgspec.Struct, frozen=True):
+    """One token, and the characters of the text that it stands for."""
+
+    id: int
+    text: str
+    start: int
+    stop: int
+
+
+class Tokenized(msgspec.Struct, frozen=True):
+    """A text taken apart. `templated_text` is what a conversation was laid out as."""
+
+    tokens: tuple[TextToken, ...]
+    templated_text: str | None = None
+
+
+@runtime_checkable
+class Tokenizing(Protocol):
+    """An upstream that tells the tokens of a text or a conversation."""
+
+    async def tokenize(self, request: ChatRequest) -> Tokenized:
+        """Return the prompt's tokens; raises as `Upstream.stream`."""
 
 
 @runtime_checkable

@@ -1,28 +1,41 @@
-"""Text Generation Inference on its own wire: `/generate_stream`, with the prompt laid out by the server's own template."""
+"""Text Generation Inference on its own wire: `/generate_stream`, with the prompt laid out by the server's own template.
+
+Tools alone go by its `/v1/chat/completions`, where the server holds the answer to their schemas.
+"""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import msgspec
 
 from inference_gateway.adapters.names import served_as
-from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest, FinishReason, Usage
-from inference_gateway.toolcalls import refuse_tools
+from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest, FinishReason, Tool, Usage
+from inference_gateway.errors import RequestRefused
+from inference_gateway.toolcalls import may_call
 from inference_gateway.transcript import transcript
-from inference_gateway.upstreams.faults import text_of, upstream_faults
+from inference_gateway.upstreams.faults import by_status, text_of, upstream_faults
 from inference_gateway.upstreams.health import get_health
+from inference_gateway.upstreams.openai import OpenAIUpstream
+from inference_gateway.upstreams.protocol import TextToken, Tokenized
 from inference_gateway.upstreams.transport import Connections
 
 SERVED_MODEL = "tgi"
 """The name that means the base model; TGI reads any other as that of an adapter."""
 
 _FINISH_REASONS: dict[str, FinishReason] = {"length": "length"}
+T = TypeVar("T")
 _BEGINNINGS = ("<|begin_of_text|>", "<bos>", "<s>")
 
 
 class _Templated(msgspec.Struct):
+    templated_text: str | None = None
+
+
+class _ChatTokens(msgspec.Struct):
+    tokenize_response: tuple[TextToken, ...]
     templated_text: str | None = None
 
 
@@ -35,7 +48,11 @@ class TgiUpstream:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
         """Stream a generation; TGI wants a temperature above 0 or none at all."""
-        refuse_tools(request, "This generation server")
+        if may_call(request):
+            async with aclosing(self._stream_calls(request)) as deltas:
+                async for delta in deltas:
+                    yield delta
+            return
         with upstream_faults():
             async with self._connections.inference_client() as client:
                 prompt = request.prompt if request.prompt is not None else await self._prompt(request.messages)
@@ -57,6 +74,15 @@ class TgiUpstream:
                 async for piece in pieces:
                     yield self._delta(piece)
 
+    async def tokenize(self, request: ChatRequest) -> Tokenized:
+        """Pass the text, or the conversation, to the server's own tokenizer."""
+        if request.prompt is not None:
+            tokens = await self._ask("/tokenize", {"inputs": request.prompt}, tuple[TextToken, ...])
+            return Tokenized(tokens=tokens)
+        body = {"model": SERVED_MODEL, "messages": _plain(request.messages)}
+        told = await self._ask("/chat_tokenize", body, _ChatTokens)
+        return Tokenized(tokens=told.tokenize_response, templated_text=told.templated_text)
+
     async def check(self) -> None:
         """Ask `/health`, which makes TGI run its model when it was idle."""
         await get_health(self._connections, "/health")
@@ -65,9 +91,33 @@ class TgiUpstream:
         """Close the connections."""
         await self._connections.close()
 
+    async def _stream_calls(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
+        """Stream text or calls; the server says `stop` after a call too, and wants a schema of each tool's arguments."""
+        if request.json_schema is not None:
+            raise RequestRefused(
+                "An answer is held to a schema or may call tools, not both.", pointer="/response_format"
+            )
+        whole_tools = msgspec.structs.replace(request, tools=tuple(_with_parameters(tool) for tool in request.tools))
+        called = False
+        async with aclosing(OpenAIUpstream(self._connections, SERVED_MODEL).stream(whole_tools)) as deltas:
+            async for delta in deltas:
+                called = called or bool(delta.tool_calls)
+                reason = "tool_calls" if called and delta.finish_reason == "stop" else delta.finish_reason
+                yield msgspec.structs.replace(delta, model=self.model, finish_reason=reason)
+
+    async def _ask(self, path: str, body: dict[str, Any], kind: type[T]) -> T:
+        with upstream_faults():
+            async with self._connections.http() as http:
+                reply = await http.post(
+                    f"{self._connections.base_url}{path}", json=body, headers=self._connections.plain_headers()
+                )
+            if not reply.is_success:
+                raise by_status(reply)
+            return msgspec.json.decode(reply.content, type=kind)
+
     async def _prompt(self, messages: Sequence[ChatMessage]) -> str:
         """Let the server apply its model's chat template; a model without one gets a plain transcript."""
-        body = {"model": SERVED_MODEL, "messages": [{"role": m.role, "content": m.content} for m in messages]}
+        body = {"model": SERVED_MODEL, "messages": _plain(messages)}
         async with self._connections.http() as http:
             reply = await http.post(
                 f"{self._connections.base_url}/chat_tokenize", json=body, headers=self._connections.plain_headers()
@@ -86,6 +136,17 @@ class TgiUpstream:
         usage = Usage(prompt_tokens=piece.details.input_length or 0, completion_tokens=piece.details.generated_tokens)
         reason = _FINISH_REASONS.get(piece.details.finish_reason, "stop")
         return ChatDelta(text=text, finish_reason=reason, usage=usage, model=self.model)
+
+
+def _plain(messages: Sequence[ChatMessage]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def _with_parameters(tool: Tool) -> Tool:
+    if tool.function.parameters is not None:
+        return tool
+    function = msgspec.structs.replace(tool.function, parameters={"type": "object", "properties": {}})
+    return msgspec.structs.replace(tool, function=function)
 
 
 def without_beginning(text: str) -> str:

@@ -11,6 +11,7 @@ from inference_gateway.wire.root import root
 from inference_gateway.wire.service import live, metrics, ready
 from inference_gateway.wire.tei import embed, rerank
 from inference_gateway.wire.tgi import generate, generate_stream, info
+from inference_gateway.wire.tokenizing import tokenize_chat, tokenize_text
 
 ROUTES: list[ControllerRouterHandler] = [
     create_chat_completion,
@@ -29,4 +30,6 @@ ROUTES: list[ControllerRouterHandler] = [
     rerank,
     resume_upstream,
     root,
+    tokenize_chat,
+    tokenize_text,
 ]

@@ -26,20 +26,20 @@ _decoder = msgspec.json.Decoder(GenerateInput)
 async def generate(request: Request[Any, Any, Any], generation: NamedDependency[Generation]) -> Response[bytes]:
     """Continue a text, whole."""
     wanted = await read_body(request, _decoder)
-    return await _whole(request, _open(request, wanted, generation), wanted)
+    return await _whole(request, _open(request, wanted, generation, whole=True), wanted)
 
 
 @post("/generate_stream", status_code=200, opt=purposes(GENERATE_PURPOSE))
 async def generate_stream(request: Request[Any, Any, Any], generation: NamedDependency[Generation]) -> Stream:
     """Continue a text, token by token."""
     wanted = await read_body(request, _decoder)
-    return await streamed(request, _open(request, wanted, generation), lambda _model: TgiEvents(wanted))
+    return await streamed(request, _open(request, wanted, generation, whole=False), lambda _model: TgiEvents(wanted))
 
 
 async def generate_either(request: Request[Any, Any, Any], generation: Generation) -> Response[bytes] | Stream:
     """Answer on `/` as `stream` says; the whole answer is the one element of a list."""
     wanted = await read_body(request, _decoder)
-    answer = _open(request, wanted, generation)
+    answer = _open(request, wanted, generation, whole=not wanted.stream)
     if wanted.stream:
         return await streamed(request, answer, lambda _model: TgiEvents(wanted))
     return await _whole(request, answer, wanted, in_list=True)
@@ -61,8 +61,8 @@ async def info(generation: NamedDependency[Generation]) -> Response[bytes]:
     return Response(content=msgspec.json.encode(body), media_type="application/json")
 
 
-def _open(request: Request[Any, Any, Any], wanted: GenerateInput, generation: Generation) -> Answer:
-    return generation.open(generate_request(wanted), Caller.of(request.state.claims))
+def _open(request: Request[Any, Any, Any], wanted: GenerateInput, generation: Generation, *, whole: bool) -> Answer:
+    return generation.open(generate_request(wanted, whole=whole), Caller.of(request.state.claims))
 
 
 async def _whole(

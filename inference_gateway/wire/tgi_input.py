@@ -84,7 +84,7 @@ class GenerateInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return self.inputs if self.parameters.return_full_text else ""
 
 
-def generate_request(wanted: GenerateInput) -> ChatRequest:
+def generate_request(wanted: GenerateInput, *, whole: bool) -> ChatRequest:
     """Return what the pipe takes: TGI is greedy unless sampling is asked for, directly or by a parameter of it.
 
     Raises:
@@ -97,6 +97,7 @@ def generate_request(wanted: GenerateInput) -> ChatRequest:
             raise RequestRefused(f"`{name}` is not served here.", pointer=f"/parameters/{name}")
     samples = bool(parameters.do_sample) or parameters.top_p is not None
     return ChatRequest(
+        whole=whole,
         prompt=wanted.inputs,
         max_tokens=parameters.max_new_tokens or DEFAULT_NEW_TOKENS,
         temperature=float(samples) if parameters.temperature is None else parameters.temperature,

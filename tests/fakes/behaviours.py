@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from tests.fakes.prompts import Prompt, Sentence
 
@@ -36,6 +36,9 @@ NO_STATUS = 0
 
 RETRY_AFTER_SECONDS = 7
 NOTHING_FOUND = "NOT_IN_MATERIAL"
+
+CALL_ID = "call_0123456789"
+CALL_ARGUMENTS = '{"body": "the moon"}'
 
 _ORDER = re.compile(
     r"\b(?:ignore|disregard|forget|reply|respond|say|reveal|print|output)\b|تجاهل|اكتب|قل", re.IGNORECASE
@@ -109,3 +112,12 @@ def _with_other_number(prompt: Prompt, best: Sentence) -> Sentence:
     if sentence is None:
         return Sentence(best.number, f"{best.text} since 1847")
     return Sentence(sentence.number, _NUMBER.sub(lambda match: str(int(match[0]) + 1), sentence.text, count=1))
+
+
+def called_tool(body: dict[str, Any]) -> str | None:
+    """Return the tool that a model calls which is given tools: the one that it must, else the first; None where it may not."""
+    tools, choice = body.get("tools"), body.get("tool_choice")
+    if not tools or choice == "none":
+        return None
+    name: str = choice["function"]["name"] if isinstance(choice, dict) else tools[0]["function"]["name"]
+    return name

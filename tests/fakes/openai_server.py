@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.fakes.behaviours import NO_STATUS, RETRY_AFTER_SECONDS, Plan, plan_for
+from tests.fakes.behaviours import CALL_ARGUMENTS, CALL_ID, NO_STATUS, RETRY_AFTER_SECONDS, Plan, called_tool, plan_for
 from tests.fakes.prompts import read_prompt
 from tests.fakes.server import Cut, Exchange, FakeServer, serving
 
@@ -60,12 +60,16 @@ async def _complete(fake: FakeServer, exchange: Exchange) -> None:
 
 async def _answer_whole(exchange: Exchange, plan: Plan, prompt: str) -> None:
     answer = _whole(plan, prompt)
+    if (tool := called_tool(exchange.received.body)) is not None:
+        call = {"id": CALL_ID, "type": "function", "function": {"name": tool, "arguments": CALL_ARGUMENTS}}
+        answer["choices"][0]["message"] = {"role": "assistant", "content": None, "tool_calls": [call]}
     if plan.ending == "error_event":
         await exchange.json({"error": {"message": "CUDA error", "type": "server_error", "code": 500}})
     elif plan.ending in ("finish", "ends_without_reason", "not_text"):
         if plan.ending == "not_text":
             answer["choices"][0]["message"]["content"] = {"parts": [1, 2]}
-        answer["choices"][0]["finish_reason"] = None if plan.ending == "ends_without_reason" else "stop"
+        reason = "stop" if tool is None else "tool_calls"
+        answer["choices"][0]["finish_reason"] = None if plan.ending == "ends_without_reason" else reason
         await exchange.json(answer)
     else:
         content = json.dumps(answer).encode()
@@ -82,11 +86,12 @@ async def _stream(fake: FakeServer, exchange: Exchange, plan: Plan, prompt: str)
     await exchange.start(200, "text/event-stream; charset=utf-8")
     if plan.pieces or plan.ending == "finish":
         await exchange.write(_event(_chunk({"role": "assistant", "content": ""})))
-    for piece in plan.pieces:
+    tool = called_tool(exchange.received.body) if plan.ending == "finish" else None
+    for delta in [{"content": piece} for piece in plan.pieces] if tool is None else _call_deltas(tool):
         await asyncio.sleep(fake.seconds_per_piece)
-        await exchange.write(_event(_chunk({"content": piece})))
+        await exchange.write(_event(_chunk(delta)))
     if plan.ending == "finish":
-        await exchange.write(_event(_chunk({}, "stop")))
+        await exchange.write(_event(_chunk({}, "stop" if tool is None else "tool_calls")))
         if exchange.received.body.get("stream_options", {}).get("include_usage"):
             await exchange.write(_event({**_chunk({}), "choices": [], "usage": _usage(plan, prompt)}))
         await exchange.write(b"data: [DONE]\n\n")
@@ -131,6 +136,13 @@ async def _fault(exchange: Exchange, plan: Plan) -> None:
         await exchange.write(_event({"error": {"message": "CUDA error", "type": "server_error", "code": 500}}))
     elif plan.ending == "not_text":
         await exchange.write(_event(_chunk({"content": {"parts": [1, 2]}})))
+
+
+def _call_deltas(tool: str) -> list[dict[str, Any]]:
+    """Return a call in pieces, as vLLM streams one."""
+    head = {"index": 0, "id": CALL_ID, "type": "function", "function": {"name": tool, "arguments": ""}}
+    pieces = [{"index": 0, "function": {"arguments": text}} for text in (CALL_ARGUMENTS[:7], CALL_ARGUMENTS[7:])]
+    return [{"tool_calls": [piece]} for piece in (head, *pieces)]
 
 
 def _whole(plan: Plan, prompt: str) -> dict[str, Any]:

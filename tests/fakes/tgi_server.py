@@ -1,18 +1,20 @@
-"""A fake of Text Generation Inference 3: `/generate_stream`, `/chat_tokenize`, `/info` and `/health`.
+"""A fake of Text Generation Inference 3: `/generate_stream`, chats with tools, both tokenisers, `/info` and `/health`.
 
 As in TGI's router, an error of a generation that streams is an event, not a status.
 """
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.fakes.behaviours import NO_STATUS, Plan, plan_for
+from tests.fakes.behaviours import CALL_ARGUMENTS, CALL_ID, NO_STATUS, Plan, called_tool, plan_for
 from tests.fakes.prompts import read_prompt
 from tests.fakes.server import Cut, Exchange, FakeServer, serving
 
+_WORD = re.compile(r"\S+\s*")
 BEGINNING = "<|begin_of_text|>"
 MODEL = "fake/7b-instruct"
 
@@ -30,6 +32,10 @@ def tgi_server(*, chat_template: bool = True) -> Iterator[FakeServer]:
         path = exchange.received.path
         if path == "/generate_stream":
             await _generate(fake, exchange)
+        elif path == "/v1/chat/completions":
+            await _call(fake, exchange)
+        elif path == "/tokenize":
+            await exchange.json(_tokens(exchange.received.body["inputs"]))
         elif path == "/chat_tokenize":
             await _tokenize(exchange, chat_template)
         elif path == "/info":
@@ -52,8 +58,43 @@ async def _tokenize(exchange: Exchange, chat_template: bool) -> None:
         f"<|start|>{message['role']}\n\n{message['content']}<|end|>" for message in exchange.received.body["messages"]
     ]
     templated = BEGINNING + "".join(turns) + "<|start|>assistant\n\n"
-    tokens = [{"id": 1, "text": BEGINNING, "start": 0, "stop": len(BEGINNING)}]
-    await exchange.json({"tokenize_response": tokens, "templated_text": templated})
+    await exchange.json({"tokenize_response": _tokens(templated), "templated_text": templated})
+
+
+def _tokens(text: str) -> list[dict[str, Any]]:
+    """Return a token a word."""
+    return [
+        {"id": 1000 + number, "text": match[0], "start": match.start(), "stop": match.end()}
+        for number, match in enumerate(_WORD.finditer(text))
+    ]
+
+
+async def _call(fake: FakeServer, exchange: Exchange) -> None:
+    """Stream the call of a tool: TGI sends the whole head with the first piece, and ends with `stop`."""
+    body = exchange.received.body
+    plan = plan_for(fake.next_behaviour(), read_prompt(""))
+    if plan.status != 200:
+        await exchange.json(_ERRORS.get(plan.status, {"error": "unhealthy", "error_type": "healthcheck"}), plan.status)
+        return
+    tool = called_tool(body)
+    await exchange.start(200, "text/event-stream")
+    for number, text in enumerate((CALL_ARGUMENTS[:7], CALL_ARGUMENTS[7:])):
+        function = {"name": tool if number == 0 else None, "arguments": text}
+        call = {"index": 0, "id": CALL_ID, "type": "function", "function": function}
+        await exchange.write(_event(_chat_chunk({"role": "assistant", "tool_calls": [call]})))
+    if plan.ending == "finish":
+        await exchange.write(_event(_chat_chunk({"role": "assistant", "content": ""}, "stop")))
+        usage = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
+        await exchange.write(_event({**_chat_chunk({}), "choices": [], "usage": usage}))
+        await exchange.write(b"data: [DONE]\n\n")
+    await _fault(exchange, plan)
+    await exchange.end()
+
+
+def _chat_chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    head = {"id": "", "object": "chat.completion.chunk", "created": 1_790_000_000, "model": MODEL}
+    return {**head, "system_fingerprint": "3.3.7-native", "choices": [choice], "usage": None}
 
 
 async def _generate(fake: FakeServer, exchange: Exchange) -> None:

@@ -19,6 +19,7 @@ from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest
 from inference_gateway.engines.generation import metrics
 from inference_gateway.engines.generation.adapters import Adapters
 from inference_gateway.engines.generation.batch import Batch, Reading
+from inference_gateway.engines.generation.calls import Calling, CallReader, call_schema, calling_of
 from inference_gateway.engines.generation.grammar import Grammar, Grammars
 from inference_gateway.engines.generation.memory import is_exhausted, release
 from inference_gateway.engines.generation.model import LanguageModel
@@ -34,7 +35,7 @@ from inference_gateway.errors import (
     UpstreamBroken,
 )
 from inference_gateway.ports import AuthorisedAdapter
-from inference_gateway.toolcalls import refuse_tools
+from inference_gateway.upstreams.protocol import Tokenized
 from ops.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -93,17 +94,25 @@ class GenerationEngine:
             UpstreamBroken: the model failed.
         """
         self._check_adapter(request, adapter)
-        sequence = await self._sequence(request, adapter)
+        calling = calling_of(request, self.model.name, knows_tools=self._prompter.knows_tools)
+        reader = None if calling is None else CallReader(must=calling.must)
+        sequence = await self._sequence(request, adapter, calling)
         self._waiting.put(sequence)
         try:
             while True:
                 delta = await sequence.outlet.receive()
-                yield delta
+                told = delta if reader is None else reader.read(delta)
+                if told is not None:
+                    yield told
                 if delta.finish_reason is not None:
                     return
         finally:
             sequence.leave()
             self._waiting.release(sequence)
+
+    async def tokenize(self, request: ChatRequest) -> Tokenized:
+        """Return the prompt's tokens; raises `RequestRefused` where the model's template does not take the messages."""
+        return await asyncio.get_running_loop().run_in_executor(self._tokeniser, self._prompter.tokenized, request)
 
     async def check(self) -> None:
         """Return at once when a step succeeded lately or one is under way, else generate a token.
@@ -138,9 +147,11 @@ class GenerationEngine:
             log.warning("adapter_refused_by_engine", adapter_id=adapter.id if adapter else "")
             raise
 
-    async def _sequence(self, request: ChatRequest, adapter: AuthorisedAdapter | None) -> Sequence:
+    async def _sequence(
+        self, request: ChatRequest, adapter: AuthorisedAdapter | None, calling: Calling | None
+    ) -> Sequence:
         loop = asyncio.get_running_loop()
-        prompt, grammar = await loop.run_in_executor(self._tokeniser, self._prepare, request)
+        prompt, grammar = await loop.run_in_executor(self._tokeniser, self._prepare, request, calling)
         room = self.model.context_tokens - len(prompt)
         if room < 1:
             raise RequestRefused(
@@ -157,12 +168,14 @@ class GenerationEngine:
         )
         return Sequence(prompt, wish, self.model.decode, self.model.stop_tokens, self.model.name, grammar)
 
-    def _prepare(self, request: ChatRequest) -> tuple[list[int], Grammar | None]:
+    def _prepare(self, request: ChatRequest, calling: Calling | None) -> tuple[list[int], Grammar | None]:
         grammar = None if request.json_schema is None else self._grammars.of(request.json_schema)
-        refuse_tools(request, self.model.name)
         if request.prompt is not None:
             return self._prompter.raw_tokens(request.prompt), grammar
-        return self._prompter.tokens(request.messages), grammar
+        if calling is None:
+            return self._prompter.tokens(request.messages), grammar
+        grammar = self._grammars.of_calls(call_schema(calling.tools), must=calling.must)
+        return self._prompter.tokens(request.messages, calling.tools), grammar
 
     def _run(self) -> None:
         self.model.enter_thread()

@@ -1,5 +1,6 @@
 """Answers held to a JSON schema: which tokens may come next, by `llguidance`."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from llguidance.hf import from_tokenizer
 from inference_gateway.errors import RequestRefused
 
 POINTER = "/response_format/json_schema/schema"
+_COMPACT: Any = {"whitespace_flexible": False}
 
 
 class Grammar:
@@ -45,17 +47,29 @@ class Grammars:
             RequestRefused: the schema is malformed or asks for what is not supported, or the tokenizer is of a kind
                 that cannot be constrained.
         """
+        text = msgspec.json.encode(schema).decode()
+        return self._made(lambda: LLMatcher.grammar_from_json_schema(text, overrides=_COMPACT), POINTER)
+
+    def of_calls(self, schema: dict[str, Any], *, must: bool) -> Grammar:
+        """Return a grammar of one call that fits `schema`; unless it `must` be one, of any text without a brace first, too.
+
+        Raises:
+            RequestRefused: as `of`; `pointer` leads to the tools.
+        """
+        call = msgspec.json.encode({**schema, "x-guidance": _COMPACT}).decode()
+        lark = f"start: call{'' if must else ' | text'}\ncall: %json {call}\ntext: /([^{{](.|\\n)*)?/\n"
+        return self._made(lambda: LLMatcher.grammar_from_lark(lark), "/tools")
+
+    def _made(self, grammar: Callable[[], str], pointer: str) -> Grammar:
         if self._prepared is None:
             self._prepared = self._prepare()
         try:
-            text = msgspec.json.encode(schema).decode()
-            grammar = LLMatcher.grammar_from_json_schema(text, overrides={"whitespace_flexible": False})
-            matcher = LLMatcher(self._prepared, grammar, log_level=0)
+            matcher = LLMatcher(self._prepared, grammar(), log_level=0)
         except ValueError as error:
-            raise RequestRefused("This JSON schema cannot be read.", pointer=POINTER) from error
+            raise RequestRefused("This JSON schema cannot be read.", pointer=pointer) from error
         if matcher.is_error():
             raise RequestRefused(
-                f"This JSON schema is not supported: {_first_line(matcher.get_error())}", pointer=POINTER
+                f"This JSON schema is not supported: {_first_line(matcher.get_error())}", pointer=pointer
             )
         return Grammar(matcher)
 

@@ -14,6 +14,7 @@ from inference_gateway.engines.generation.files import model_name
 from inference_gateway.engines.loading import Loading, LoadProgress, Report
 from inference_gateway.errors import GenerationUnavailable
 from inference_gateway.ports import AuthorisedAdapter
+from inference_gateway.upstreams.protocol import Tokenized
 
 RETRY_AFTER_SECONDS = 2
 
@@ -36,6 +37,8 @@ class Engine(Protocol):
     def stream(
         self, request: ChatRequest, adapter: AuthorisedAdapter | None = None
     ) -> AsyncGenerator[ChatDelta, None]: ...
+
+    async def tokenize(self, request: ChatRequest) -> Tokenized: ...
 
     async def check(self) -> None: ...
 
@@ -102,6 +105,10 @@ class GeneratorSlot:
         async with aclosing(self._ready().stream(request, adapter)) as deltas:
             async for delta in deltas:
                 yield delta
+
+    async def tokenize(self, request: ChatRequest) -> Tokenized:
+        """Return the prompt's tokens; raises as `stream`."""
+        return await self._ready().tokenize(request)
 
     async def check(self) -> None:
         """Health check of the loaded engine; raises `StillLoading` while loading."""

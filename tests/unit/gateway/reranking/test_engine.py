@@ -38,7 +38,8 @@ def engine(encoder: PairEncoder) -> Iterator[BatchingReranker]:
 
 @pytest.fixture(scope="module")
 def bare(tiny_cross_encoder: Path) -> CrossEncoder:
-    return CrossEncoder(str(tiny_cross_encoder), device="cpu")
+    model: CrossEncoder = CrossEncoder(str(tiny_cross_encoder), device="cpu")
+    return model
 
 
 def logits(bare: CrossEncoder, query: str, texts: list[str]) -> np.ndarray:
