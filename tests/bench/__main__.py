@@ -59,7 +59,7 @@ BENCHES = (
     Bench("first_event", ("first_event_hit", "first_event_miss"), first_event.measure),
     Bench("ingest", ("ingest/embedder",), ingest.measure),
     Bench("while_ingesting", ("search_while_ingesting_p95", "courses_while_ingesting_p99"), while_ingesting.measure),
-    Bench("engine", ("engine/concurrent", "engine/generate_1", "engine/generate_8"), engine.measure),
+    Bench("engine", engine.NAMES, engine.measure),
     Bench("gateway", GATEWAY, gateway.measure),
     Bench("jobs", ("jobs/celery", "jobs/dramatiq"), jobs.measure),
     Bench("jobs_history", HISTORY, jobs_history.measure),
