@@ -1,10 +1,17 @@
-"""Every page in both languages, on a wide and on the narrowest window: see `audit.js` for what is asked of them."""
+"""Every page in both languages, on a wide and on the narrowest window: see `audit.js` for what is asked of them.
+
+Those that need rows which no demo has are looked at beside such rows: in `test_operations` and `test_models`.
+"""
+
+import re
 
 import pytest
 from playwright.async_api import expect
 
+from backend.web import controllers
 from tests.e2e.api import Campus, Person
 from tests.e2e.conftest import Visit
+from tests.e2e.test_operations import PARTS, THINGS
 from tests.e2e.visitor import Visitor
 
 OPEN_PAGES = ("/sign-in", "/sign-in/link", "/no/such/page")
@@ -23,6 +30,9 @@ PAGES = (
     "/admin/audit?request_id=unheard-of",
 )
 NARROWEST, WIDE = 360, 1280
+ELSEWHERE = ("/models",)
+NO_PAGES = {"/", "/language"}
+"""They lead to one."""
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +71,15 @@ async def test_every_page_is_fit_for_use(
         if found := await visitor.audit() + await _wrong_in_dialogs(visitor):
             wrong[path] = found
     assert wrong == {}
+
+
+async def test_no_page_is_left_out(addresses: list[str]) -> None:
+    operations = [f"/operations{part}" for part in PARTS] + list(THINGS)
+    seen = {path.partition("?")[0] for path in (*OPEN_PAGES, *PAGES, *addresses, *operations)}
+    pages = {route.path for router in controllers for route in router.routes if "GET" in route.methods}
+    patterns = {page: re.sub(r"\{\w+:\w+\}", "[^/]+", page) for page in pages if not page.startswith(ELSEWHERE)}
+    unseen = {page for page, pattern in patterns.items() if not any(re.fullmatch(pattern, path) for path in seen)}
+    assert unseen == NO_PAGES
 
 
 async def _wrong_in_dialogs(visitor: Visitor) -> list[str]:

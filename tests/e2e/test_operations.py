@@ -12,6 +12,7 @@ from tests.e2e.load import add_dead, add_event_given_up, add_job, add_load, add_
 from tests.e2e.scene import Scene
 
 PARTS = ("", "/jobs", "/jobs?state=dead&error_type=timeout", "/failed", "/workers", "/schedules", "/events")
+THINGS = ("/operations/schedules/{schedule_id}", "/operations/webhooks/{webhook_id}", "/jobs/{job_id}")
 
 
 async def state_of(job_id: UUID) -> str:
@@ -162,7 +163,8 @@ async def test_the_pages_are_fit_for_use(scene: Scene, language: str, width: int
     wrong = {}
     await add_event_given_up(scene.tenant_id)
     webhook = await query.fetch_value("SELECT id FROM webhook_endpoints")
-    things = (f"/operations/schedules/{schedule}", f"/operations/webhooks/{webhook}", f"/jobs/{dead}", f"/jobs/{busy}")
+    things = [path.format(schedule_id=schedule, webhook_id=webhook, job_id=dead) for path in THINGS]
+    things.append(f"/jobs/{busy}")
     for path in (*(f"/operations{part}" for part in PARTS), *things):
         await visitor.open(path)
         await expect(visitor.page.locator("html")).to_have_attribute("lang", language)
