@@ -19,6 +19,7 @@ from backend.chat import controller as chat
 from backend.documents import controller as documents
 from backend.identity import controller as identity
 from backend.identity.authentication import cache_keys, identify, looked_up, subject_of
+from backend.inference import controller as inference
 from backend.jobs import controller as jobs
 from backend.kit.http import (
     Authenticate,
@@ -70,6 +71,7 @@ DOMAINS: tuple[ModuleType, ...] = (
     search,
     chat,
     tutoring,
+    inference,
     jobs,
     notifications,
     audit,

@@ -6,12 +6,14 @@ Imports no torch, no numpy and no web framework. One client per process and even
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
 import msgspec
 
 from inference_gateway.contract import (
+    ADMIN_PURPOSE,
     EMBED_PURPOSE,
     GENERATE_PURPOSE,
     AnswerFacts,
@@ -20,6 +22,8 @@ from inference_gateway.contract import (
     EmbeddingBatch,
     Lane,
     ModelInfo,
+    Overview,
+    UpstreamView,
 )
 from inference_gateway.errors import GatewayUnavailable, UpstreamBroken
 from inference_gateway.replies import (
@@ -110,6 +114,25 @@ class GatewayClient:
             max_tokens=embedder.max_tokens,
             generator=next((card.id for card in listing.data if card.kind == "generation"), None),
         )
+
+    async def upstreams(self) -> Overview:
+        """Return the upstreams of the gateway with their breakers, and the names that lead to them.
+
+        Raises:
+            GatewayUnavailable: no gateway.
+        """
+        reply = await self._send("GET", "/admin/upstreams", None, self._headers(ADMIN_PURPOSE, None, None), 5.0)
+        return read_reply(reply.content, Overview)
+
+    async def set_draining(self, upstream: str, *, draining: bool) -> UpstreamView:
+        """Give an upstream nothing new, or give it work again.
+
+        Raises:
+            UpstreamUnknown: there is none of that name. GatewayUnavailable: no gateway.
+        """
+        path = f"/admin/upstreams/{quote(upstream, safe='')}/{'drain' if draining else 'resume'}"
+        reply = await self._send("POST", path, b"", self._headers(ADMIN_PURPOSE, None, None), 5.0)
+        return read_reply(reply.content, UpstreamView)
 
     async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
         """Yield the answer piece by piece; closing the iterator cancels the generation. The first piece carries the facts.

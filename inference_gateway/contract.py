@@ -20,6 +20,7 @@ Lane = Literal["query", "passage"]
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 CacheOutcome = Literal["hit", "miss", "bypass"]
+BreakerState = Literal["closed", "open", "half_open"]
 ANY_LANGUAGE = "*"
 
 EMBED_PURPOSE = "embed"
@@ -44,7 +45,9 @@ __all__ = [
     "EMBED_PURPOSE",
     "GENERATE_PURPOSE",
     "METRICS_PURPOSE",
+    "AliasView",
     "AnswerFacts",
+    "BreakerState",
     "CacheOutcome",
     "ChatDelta",
     "ChatMessage",
@@ -62,6 +65,7 @@ __all__ = [
     "ModelInfo",
     "ModelLoading",
     "NamedTool",
+    "Overview",
     "RequestRefused",
     "Role",
     "Tool",
@@ -70,6 +74,7 @@ __all__ = [
     "ToolChoice",
     "UpstreamBroken",
     "UpstreamTimeout",
+    "UpstreamView",
     "Usage",
 ]
 
@@ -232,3 +237,32 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     def knows(self, language: str) -> bool:
         """Tell whether the embedder was made for `language`, an ISO 639-1 code."""
         return ANY_LANGUAGE in self.languages or language in self.languages
+
+
+class UpstreamView(msgspec.Struct, frozen=True, kw_only=True):
+    """One upstream now. `seconds_until_probe` is 0 unless its breaker is open; `rests`: it asked to be left alone."""
+
+    name: str
+    model: str
+    model_hash: str
+    external: bool
+    breaker: BreakerState
+    seconds_until_probe: float
+    openings: int
+    rests: bool
+    in_flight: int
+    draining: bool
+
+
+class AliasView(msgspec.Struct, frozen=True, kw_only=True):
+    """A name and its stages of equal replicas."""
+
+    name: str
+    stages: tuple[tuple[str, ...], ...]
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """All upstreams and names of one gateway process."""
+
+    upstreams: list[UpstreamView]
+    aliases: list[AliasView]

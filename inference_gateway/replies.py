@@ -85,7 +85,16 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErrorReply(msgspec.Struct, frozen=True, kw_only=True):
-    error: ErrorBody
+    """OpenAI's error, or a problem document."""
+
+    error: ErrorBody | None = None
+    type: str = ""
+    detail: str = ""
+
+    @property
+    def told(self) -> ErrorBody:
+        """What either says."""
+        return self.error or ErrorBody(message=self.detail, code=self.type.rpartition("/")[2].replace("-", "_"))
 
 
 def decode_vector(encoded: str) -> list[float]:
@@ -196,7 +205,7 @@ def read_reply(content: bytes, kind: type[T]) -> T:
 def error_of(status: int, content: bytes, retry_after: str) -> GatewayError:
     """Return the error that an answer other than 200 tells of."""
     try:
-        body = msgspec.json.decode(content, type=ErrorReply).error
+        body = msgspec.json.decode(content, type=ErrorReply).told
     except (msgspec.DecodeError, UnicodeDecodeError):
         body = ErrorBody(message=f"The gateway answered {status}.")
     seconds = int(retry_after) if retry_after.isdigit() else None

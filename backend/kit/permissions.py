@@ -19,6 +19,8 @@ PERMISSIONS: Final[dict[str, str]] = {
     "grant.write": "give and take roles",
     "role.write": "make and change roles",
     "audit.read": "search the audit log",
+    "inference.read": "see models, what is used of them, quotas and adapters",
+    "inference.write": "set quotas and what may be done with texts; forget kept answers",
     "webhook.read": "see which systems are told of events, and what they were told",
     "webhook.write": "have other systems told of events, and let them send messages",
     "ops.read": "see all jobs, queues and workers of the tenant",
@@ -42,5 +44,5 @@ BUILTIN_ROLES: Final[dict[str, frozenset[str]]] = {
         }
     ),
     "admin": frozenset(PERMISSIONS) - {"course.learn", "ops.write"},
-    "ops": frozenset({"ops.read", "ops.write", "webhook.read", "webhook.write"}),
+    "ops": frozenset({"ops.read", "ops.write", "inference.read", "webhook.read", "webhook.write"}),
 }

@@ -36,6 +36,7 @@ NAVIGATION: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("frame.chat", "/chat", ("chat.use",)),
     ("frame.jobs", "/jobs", ("document.write", "ops.read")),
     ("operations.title", "/operations", ("ops.read",)),
+    ("models.title", "/models", ("inference.read",)),
     ("frame.academics", "/admin/academics", ("faculty.write", "semester.write", "course.write")),
     ("frame.people", "/admin/people", ("person.read",)),
     ("frame.roles", "/admin/roles", ("person.read",)),
@@ -43,7 +44,7 @@ NAVIGATION: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
 )
 
 # What these open is the whole tenant's: held in one faculty they open no page.
-TENANT_WIDE: Final = frozenset({"audit.read", "ops.read"})
+TENANT_WIDE: Final = frozenset({"audit.read", "inference.read", "ops.read"})
 
 
 @cache

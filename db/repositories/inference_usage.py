@@ -1,6 +1,6 @@
 """What was used of the gateway, for charts. A tenant's, or with None the whole installation's."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, Literal
 from uuid import UUID
@@ -60,6 +60,12 @@ class DayRow(Usage, frozen=True, kw_only=True):
     day: date
 
 
+class StepRow(Usage, frozen=True, kw_only=True):
+    """What was used in the step that begins at `at`."""
+
+    at: datetime
+
+
 class ShareRow(Usage, frozen=True, kw_only=True):
     """What one model, tenant, course or person used. `key` is a name or an id, null for requests without one."""
 
@@ -83,6 +89,27 @@ async def usage_by_day(tenant_id: UUID | None, days: int) -> list[DayRow]:
             FROM grid LEFT JOIN used USING (day) ORDER BY grid.day""",
         tenant_id,
         days,
+    )
+
+
+async def usage_by_step(tenant_id: UUID | None, hours: int, step_seconds: int) -> list[StepRow]:
+    """Return the last `hours` in steps that begin on whole multiples of their length (UTC), the oldest first; the last one runs."""
+    return await query.fetch(
+        StepRow,
+        f"""WITH span AS (SELECT make_interval(secs => $3) AS step, '2000-01-01T00:00:00Z'::timestamptz AS origin),
+                 grid AS (SELECT generate_series(
+                              date_bin(step, now() - make_interval(hours => $2) + step, origin), now(), step) AS at FROM span),
+                 used AS (SELECT date_bin((SELECT step FROM span), finished_at, (SELECT origin FROM span)) AS at, {_SUMS}
+                          FROM inference_logs WHERE ($1::uuid IS NULL OR tenant_id = $1)
+                            AND finished_at >= (SELECT min(at) FROM grid) GROUP BY 1)
+            SELECT grid.at, coalesce(requests, 0) AS requests, coalesce(failed, 0) AS failed,
+                   coalesce(degraded, 0) AS degraded, coalesce(cache_hits, 0) AS cache_hits,
+                   coalesce(prompt_tokens, 0) AS prompt_tokens, coalesce(completion_tokens, 0) AS completion_tokens,
+                   coalesce(cost, 0) AS cost, first_token_p50_seconds, first_token_p99_seconds, tokens_per_second
+            FROM grid LEFT JOIN used USING (at) ORDER BY grid.at""",
+        tenant_id,
+        hours,
+        float(step_seconds),
     )
 
 

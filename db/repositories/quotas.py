@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -24,6 +24,14 @@ class QuotaRow(msgspec.Struct, frozen=True, kw_only=True):
     period_seconds: int
 
 
+class SetQuotaRow(QuotaRow, frozen=True, kw_only=True):
+    """A quota that is set, with the name of whose it is (null where it is everybody's, or the name is gone)."""
+
+    id: UUID
+    name: str | None
+    updated_at: datetime
+
+
 class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
     """What a tenant allows; one without a row has weight 1 and allows nothing. `consented_at`: texts may be kept since."""
 
@@ -38,6 +46,14 @@ class BacklogRow(msgspec.Struct, frozen=True, kw_only=True):
 
     tokens: float
     requests: float
+
+
+_SET: Final = """SELECT q.id, q.level, q.subject_id, q.tokens, q.requests, q.period_seconds, q.updated_at,
+           coalesce(c.title, u.display_name) AS name
+    FROM quotas q
+    LEFT JOIN courses c ON q.level = 'course' AND c.id = q.subject_id AND c.tenant_id = q.tenant_id
+    LEFT JOIN users u ON q.level = 'person' AND u.id = q.subject_id AND u.tenant_id = q.tenant_id"""
+_SET_ORDER: Final = "ORDER BY q.level DESC, q.subject_id NULLS FIRST"
 
 
 async def quotas_of(tenant_id: UUID) -> list[QuotaRow]:
@@ -63,6 +79,27 @@ async def quotas_for(tenant_id: UUID, course_id: UUID | None, user_id: UUID | No
         tenant_id,
         course_id,
         user_id,
+    )
+
+
+async def set_quotas(tenant_id: UUID) -> list[SetQuotaRow]:
+    """Return all quotas of a tenant as they were set, the tenant's first, then the defaults before single ones."""
+    return await query.fetch(SetQuotaRow, f"{_SET} WHERE q.tenant_id = $1 {_SET_ORDER}", tenant_id)
+
+
+async def find_quota(tenant_id: UUID, quota_id: UUID) -> SetQuotaRow | None:
+    """Return one of the tenant's quotas."""
+    return await query.fetch_one(SetQuotaRow, f"{_SET} WHERE q.tenant_id = $1 AND q.id = $2", tenant_id, quota_id)
+
+
+async def find_quota_of(tenant_id: UUID, level: Level, subject_id: UUID | None) -> SetQuotaRow | None:
+    """Return the quota that is set for exactly this level and subject."""
+    return await query.fetch_one(
+        SetQuotaRow,
+        f"{_SET} WHERE q.tenant_id = $1 AND q.level = $2 AND q.subject_id IS NOT DISTINCT FROM $3",
+        tenant_id,
+        level,
+        subject_id,
     )
 
 
@@ -130,6 +167,16 @@ async def policies() -> Sequence[PolicyRow]:
     return await query.fetch(
         PolicyRow, "SELECT tenant_id, weight, consented_at, text_may_leave FROM inference_policies"
     )
+
+
+async def policy_of(tenant_id: UUID) -> PolicyRow:
+    """Return what the tenant allows; one that has said nothing allows nothing."""
+    found = await query.fetch_one(
+        PolicyRow,
+        "SELECT tenant_id, weight, consented_at, text_may_leave FROM inference_policies WHERE tenant_id = $1",
+        tenant_id,
+    )
+    return found or PolicyRow(tenant_id=tenant_id)
 
 
 async def put_policy(uow: UnitOfWork, policy: PolicyRow, updated_by: UUID | None) -> None:

@@ -1,40 +1,9 @@
 """What an operator sees of the upstreams. Addresses and keys are not in it."""
 
-import msgspec
-
+from inference_gateway.contract import AliasView, Overview, UpstreamView
 from inference_gateway.errors import UpstreamUnknown
-from inference_gateway.routing.breaker import State
 from inference_gateway.routing.member import Member
 from inference_gateway.routing.router import Router
-
-
-class UpstreamView(msgspec.Struct, frozen=True, kw_only=True):
-    """One upstream now. `seconds_until_probe` is 0 unless its breaker is open; `rests`: it asked to be left alone."""
-
-    name: str
-    model: str
-    model_hash: str
-    external: bool
-    breaker: State
-    seconds_until_probe: float
-    openings: int
-    rests: bool
-    in_flight: int
-    draining: bool
-
-
-class AliasView(msgspec.Struct, frozen=True, kw_only=True):
-    """A name and its stages of equal replicas."""
-
-    name: str
-    stages: tuple[tuple[str, ...], ...]
-
-
-class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """All upstreams and names of one gateway process."""
-
-    upstreams: list[UpstreamView]
-    aliases: list[AliasView]
 
 
 def overview(router: Router) -> Overview:

@@ -85,6 +85,8 @@ class Fresh:
             "POST /api/v1/auth/refresh": lambda: {"refresh_token": self.login(self.leaving)["refresh_token"]},
             "POST /api/v1/auth/register": lambda: _person() | {"password": PASSWORD},
             "POST /api/v1/chat": lambda: {"message": "What stands on sheet 3?"},
+            "POST /api/v1/inference/quotas": lambda: {"level": "person", "requests": 1000},
+            "PATCH /api/v1/inference/policy": lambda: {"text_may_leave": False},
             "POST /api/v1/generate": lambda: {"prompt": "Why is the sky blue?", "grade_level": 5},
             "POST /api/v1/search": lambda: {"query": "sheet"},
             "POST /api/v1/courses": lambda: place | _named("title"),
@@ -137,6 +139,8 @@ class Fresh:
             "schedule_id": self._scheduled,
             "webhook_id": lambda: self._made("/webhooks", **msgspec.to_builtins(webhook()))["id"],
             "source_id": lambda: self._made("/webhooks/sources", name=f"fresh-{next(numbers)}")["id"],
+            "quota_id": lambda: self._made("/inference/quotas", level="course", tokens=10**9)["id"],
+            "upstream": lambda: ids["upstream"],
             "delivery_id": lambda: next(self.site.seeds.spares["delivery_id"]),
             "dead_id": lambda: next(self.site.seeds.spares["dead_id"]),
         }

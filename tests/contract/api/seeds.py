@@ -14,6 +14,8 @@ from backend.identity.links import make_sign_in_link
 from backend.identity.passwords import hash_password
 from backend.identity.schemas import NewGrant, NewRole
 from backend.identity.subjects import subject_for_user
+from backend.inference.quotas import set_quota
+from backend.inference.schemas import NewQuota
 from backend.jobs import schedules
 from backend.jobs.schemas import NewSchedule
 from backend.kit.subject import Subject
@@ -68,6 +70,8 @@ async def sow(settings: Settings, folder: Path) -> Seeds:
         await _academics(site.home, people, seeds)
         await _documents(site, people["academic"], seeds)
         await _operations(people["ops"], seeds)
+        quota = NewQuota(level="course", subject_id=site.home.course.id, tokens=10**9)
+        seeds.ids |= {"upstream": "spare", "quota_id": str((await set_quota(site.home.administrator, quota)).id)}
         await _webhooks(settings, people["ops"], seeds)
         people["stranger"] = await _stranger(seeds)
         for name, subject in people.items():

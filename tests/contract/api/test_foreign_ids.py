@@ -169,6 +169,16 @@ def foreign_bodies(ids: dict[str, str], chat: dict[str, Any]) -> dict[tuple[str,
         ),
         ("POST /api/v1/chat", "course_id"): ("/api/v1/chat", {"message": "sheet", "course_id": ids["course_id"]}, 404),
         ("POST /api/v1/jobs/bulk", "ids"): ("/api/v1/jobs/bulk", {"action": "discard", "ids": [ids["job_id"]]}, 200),
+        ("POST /api/v1/jobs/bulk", "after"): (
+            "/api/v1/jobs/bulk",
+            {"action": "discard", "filter": {"state": "dead"}, "after": ids["job_id"]},
+            200,
+        ),
+        ("POST /api/v1/inference/quotas", "subject_id"): (
+            "/api/v1/inference/quotas",
+            {"level": "course", "tokens": 1, "subject_id": ids["course_id"]},
+            404,
+        ),
         ("POST /api/v1/chat", "session_id"): ("/api/v1/chat", {"message": "a", "session_id": chat["session_id"]}, 404),
     }
 

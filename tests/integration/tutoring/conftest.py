@@ -69,7 +69,7 @@ async def at_desk(
     database: Database, valkey_url: str, fake: FakeServer, gateway: RunningGateway
 ) -> AsyncIterator[Desk]:
     service_key = base64.b64encode(gateway.key).decode()
-    others = {"gateway_url": gateway.url, "service_key": service_key}
+    others: dict[str, Any] = {"gateway_url": gateway.url, "service_key": service_key}
     async with api.running(database.url, valkey_url, controllers=tutoring.controllers, **others) as running:
         home = await campus.tenant("home")
         ada, bob = await campus.person(home, "ada", "student"), await campus.person(home, "bob", "student")

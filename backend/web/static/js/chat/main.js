@@ -5,12 +5,15 @@ import { announce, say } from "../dialogs.js";
 import { closeEvidence } from "../evidence.js";
 import { t } from "../messages.js";
 import { Conversations } from "./conversations.js";
+import { showQuota } from "./quota.js";
 import { Tutor } from "./stream.js";
 import { Turn } from "./turn.js";
 
 const element = (id) => document.getElementById(id);
 const [thread, turns, welcome, earlier] = ["thread", "turns", "welcome", "earlier"].map(element);
 const [composer, question, askButton, stopButton, course] = ["composer", "question", "ask", "stop", "course"].map(element);
+
+const QUOTA_MS = 1500; // until the gateway has written down what the answer took
 
 const tutor = new Tutor();
 let session = null; // the conversation that is open
@@ -111,6 +114,7 @@ async function readAlong(turn, run, mine) {
     announce(error.message);
   } finally {
     if (isMine()) setOpen(null);
+    setTimeout(showQuota, QUOTA_MS);
   }
 }
 

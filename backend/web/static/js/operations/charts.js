@@ -1,8 +1,8 @@
-// One queue over time: three charts of the same history, and the same in numbers.
+// What a page tells over time: charts of one history, and, where the page has a table for it, the same in numbers.
 
 /* global uPlot */
 import { api } from "../api.js";
-import { locale } from "../messages.js";
+import { locale, t } from "../messages.js";
 import { span } from "./spans.js";
 
 const REFRESH_MS = 15_000;
@@ -11,7 +11,7 @@ const ROUND_SECONDS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600,
 const DASHES = [undefined, [7, 4], [2, 3]];
 
 const box = document.getElementById("charts");
-const { queue, hours } = box.dataset;
+const { hours, source } = box.dataset;
 const tag = locale === "ar" ? "ar-u-nu-latn" : "en-GB";
 const clock = new Intl.DateTimeFormat(tag, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(tag, { weekday: "short", day: "numeric" });
@@ -19,7 +19,13 @@ const full = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "sho
 const plots = [];
 let history = null;
 
-const amount = (seconds) => (seconds ? span : (value) => String(Math.round(value * 100) / 100));
+const compact = new Intl.NumberFormat(tag, { notation: "compact", maximumFractionDigits: 1 });
+const WRITTEN = {
+  seconds: span,
+  milliseconds: (value) => t("units.milliseconds", { number: Math.round(value * 1000) }),
+  tokens: (value) => compact.format(value),
+  count: (value) => String(Math.round(value * 100) / 100),
+};
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const at = (format) => (value) => format.format(new Date(value * 1000));
 
@@ -35,8 +41,9 @@ function axis(values) {
 }
 
 function options(element) {
-  const inSeconds = element.dataset.unit === "seconds";
-  const write = amount(inSeconds);
+  const { unit } = element.dataset;
+  const write = WRITTEN[unit];
+  const least = unit === "milliseconds" ? 0.001 : 1;
   const series = JSON.parse(element.dataset.series).map(({ name, label }, index) => {
     const stroke = colour(`--chart-${name}`);
     const points = { show: true, size: 5, fill: stroke, filter: (plot, which) => alone(plot.data[which]) };
@@ -46,8 +53,8 @@ function options(element) {
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    scales: { y: { range: (_, least, most) => [0, Math.max(1, most * 1.1)] } },
-    axes: [axis(at(Number(hours) > 24 ? day : clock)), { ...axis(write), size: 64, ...(inSeconds ? { incrs: ROUND_SECONDS } : {}) }],
+    scales: { y: { range: (_, lowest, most) => [0, Math.max(least, most * 1.1)] } },
+    axes: [axis(at(Number(hours) > 24 ? day : clock)), { ...axis(write), size: unit === "milliseconds" ? 78 : 64, ...(unit === "seconds" ? { incrs: ROUND_SECONDS } : {}) }],
     series: [{ label: "", value: (_, shown) => (shown ? at(full)(shown) : "") }, ...series],
     cursor: { drag: { x: false, y: false } },
   };
@@ -66,7 +73,7 @@ function writeNumbers() {
   for (const row of box.querySelectorAll("tr[data-series]")) {
     const values = history[row.dataset.series].filter((value) => value !== null);
     if (!values.length) continue;
-    const write = amount(row.dataset.series.endsWith("seconds"));
+    const write = WRITTEN[row.dataset.series.endsWith("seconds") ? "seconds" : "count"];
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     const numbers = [values.at(-1), Math.min(...values), mean, Math.max(...values)];
     [...row.querySelectorAll("td")].forEach((cell, index) => (cell.textContent = write(numbers[index])));
@@ -76,7 +83,7 @@ function writeNumbers() {
 async function refresh() {
   if (document.hidden) return;
   try {
-    history = await api("GET", `/api/v1/ops/queues/history?queue=${queue}&hours=${hours}`);
+    history = await api("GET", source);
   } catch (error) {
     if (error.status === undefined) throw error;
     return; // the banner tells what is wrong

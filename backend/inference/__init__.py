@@ -1,0 +1,1 @@
+"""What administrators and operators see of the inference gateway, and do about it."""
