@@ -18,22 +18,26 @@ LOGGED_FRAMES = 6
 @contextmanager
 def attempt_context(claim: Claim) -> Iterator[None]:
     """Bind the request id, and open a span: the first attempt's in the request's trace, a later one's with a link to it."""
-    asked_by = extract_traceparent(claim.traceparent)
+    with bind_request(claim.request_id or new_request_id()):
+        span = _span(claim)
+        if not span.get_span_context().is_valid:  # nothing is exported, and the request had no trace
+            yield
+            return
+        with trace.use_span(span, end_on_exit=True):
+            yield
+
+
+def _span(claim: Claim) -> trace.Span:
+    asked_by = extract_traceparent(claim.traceparent) if claim.traceparent else Context()
     request_span = trace.get_current_span(asked_by).get_span_context()
     is_retry = claim.attempt > 1
-    links = [trace.Link(request_span)] if is_retry and request_span.is_valid else []
-    attributes: dict[str, str | int] = {"job.id": str(claim.job_id), "job.attempt": claim.attempt}
-    with (
-        bind_request(claim.request_id or new_request_id()),
-        tracer(__name__).start_as_current_span(
-            f"job {claim.kind}",
-            Context() if is_retry else asked_by,
-            kind=trace.SpanKind.CONSUMER,
-            links=links,
-            attributes=attributes,
-        ),
-    ):
-        yield
+    return tracer(__name__).start_span(
+        f"job {claim.kind}",
+        Context() if is_retry else asked_by,
+        kind=trace.SpanKind.CONSUMER,
+        links=[trace.Link(request_span)] if is_retry and request_span.is_valid else [],
+        attributes={"job.id": str(claim.job_id), "job.attempt": claim.attempt},
+    )
 
 
 def log_failure(log: BoundLogger, event: str, error: BaseException, **fields: str) -> None:

@@ -73,7 +73,7 @@ class Feed:
         pause, least = FIRST_PAUSE_SECONDS, 1
         while room := await self._room(least):
             taken = await self._take(queue, room)
-            least = self._places // 2 if taken == room and self._is_quick else 1
+            least = self._places if taken == room and self._is_quick else 1
             pause = FIRST_PAUSE_SECONDS if taken else min(2 * pause, IDLE_POLL_SECONDS)
             if taken is None:
                 pause = FAILURE_PAUSE_SECONDS

@@ -15,6 +15,9 @@ from ops.runtime.logging import get_logger
 
 log = get_logger(__name__)
 
+LOOK_SECONDS = 0.05
+"""The pause after a look that found nobody: the ends of many quick jobs are looked after together."""
+
 
 class Successions:
     """Brings forward who waited for jobs that have ended, several ends at a time, beside the work that goes on."""
@@ -37,11 +40,12 @@ class Successions:
     async def _work(self) -> None:
         while self._ended:
             ended, self._ended = self._ended, []
-            await bring_forward(ended)
+            if not await bring_forward(ended):
+                await asyncio.sleep(LOOK_SECONDS)
 
 
-async def bring_forward(ended: Sequence[Claim]) -> None:
-    """Free and push those who waited for the ends of these attempts."""
+async def bring_forward(ended: Sequence[Claim]) -> bool:
+    """Free and push those who waited for the ends of these attempts; tell whether somebody may have."""
     try:
         awaited = await job_families.awaited(ended)
         for each in ended:
@@ -49,6 +53,8 @@ async def bring_forward(ended: Sequence[Claim]) -> None:
                 await _bring_forward(each)
     except DatabaseError as error:
         log.info("left_to_the_clock", error=type(error).__name__)
+        return False
+    return bool(awaited)
 
 
 async def _bring_forward(ended: Claim) -> None:

@@ -5,12 +5,11 @@ imported anywhere and the address is given when a process starts.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Any
 
 from asyncpg import Connection
-from asyncpg.pool import PoolConnectionProxy
+from asyncpg.pool import Pool, PoolConnectionProxy
 from piccolo.engine.postgres import PostgresEngine
 from piccolo.querystring import QueryString
 
@@ -90,17 +89,33 @@ def drop_pool() -> None:
         pool.terminate()
 
 
-@asynccontextmanager
-async def connection() -> AsyncIterator["Connection | PoolConnectionProxy"]:
-    """Lend the connection of the current transaction, else one of the pool."""
-    transaction = ENGINE.current_transaction.get()
-    if transaction is not None:
-        yield transaction.connection
-        return
-    if ENGINE.pool is None:
-        raise DatabaseUnavailable("the pool is not open")
-    async with ENGINE.pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as lent:
-        yield lent
+class _Lent:
+    """See `connection`."""
+
+    __slots__ = ("_connection", "_pool")
+
+    async def __aenter__(self) -> "Connection | PoolConnectionProxy":
+        self._pool: Pool | None = None
+        transaction = ENGINE.current_transaction.get()
+        if transaction is not None:
+            return transaction.connection
+        if ENGINE.pool is None:
+            raise DatabaseUnavailable("the pool is not open")
+        pool = ENGINE.pool
+        self._connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
+        self._pool = pool
+        return self._connection
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            await self._pool.release(self._connection)
+
+
+def connection() -> _Lent:
+    """Lend, to an ``async with``, the connection of the current transaction, else one of the pool."""
+    return _Lent()
 
 
 async def ping() -> None:

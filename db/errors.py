@@ -1,7 +1,6 @@
 """What callers may catch of the database; asyncpg's own exceptions stay behind `db`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 import asyncpg
 
@@ -49,18 +48,36 @@ _UNAVAILABLE = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
 )
+_VIOLATIONS: tuple[tuple[type[asyncpg.IntegrityConstraintViolationError], type[ConstraintViolation]], ...] = (
+    (asyncpg.UniqueViolationError, UniqueViolation),
+    (asyncpg.ForeignKeyViolationError, ForeignKeyViolation),
+    (asyncpg.CheckViolationError, CheckViolation),
+)
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn asyncpg's exceptions into those of this module."""
-    try:
-        yield
-    except asyncpg.UniqueViolationError as error:
-        raise UniqueViolation(error.constraint_name or "") from error
-    except asyncpg.ForeignKeyViolationError as error:
-        raise ForeignKeyViolation(error.constraint_name or "") from error
-    except asyncpg.CheckViolationError as error:
-        raise CheckViolation(error.constraint_name or "") from error
-    except _UNAVAILABLE as error:
-        raise DatabaseUnavailable(type(error).__name__) from error
+class _Translated:
+    """A class and not a generator: each statement passes here twice."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, exception_type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if exception_type is None:
+            return
+        if isinstance(error, _UNAVAILABLE):
+            raise DatabaseUnavailable(type(error).__name__) from error
+        for violation, kind in _VIOLATIONS:
+            if isinstance(error, violation):
+                raise kind(error.constraint_name or "") from error
+
+
+_TRANSLATED = _Translated()
+
+
+def translated() -> _Translated:
+    """Turn asyncpg's exceptions inside ``with`` into those of this module."""
+    return _TRANSLATED
