@@ -23,6 +23,13 @@ TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 
+TOOLS_TEMPLATE = (
+    "{% if tools %}{% for tool in tools %}<|system|>{{ tool | tojson }}</s>{% endfor %}{% endif %}"
+    "{% for message in messages %}{% for call in message.tool_calls or [] %}"
+    "<|assistant|>{{ call.function.name }}({{ call.function.arguments.body }})</s>{% endfor %}{% endfor %}" + TEMPLATE
+)
+"""The same for a model that knows tools."""
+
 
 def save_small_llama(folder: Path, *, hidden: int = 64, layers: int = 2, context: int = 1024) -> Path:
     """Write the folder of a Llama."""

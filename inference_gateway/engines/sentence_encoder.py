@@ -5,7 +5,6 @@ of a few hundred tokens the same modules give the same vectors faster, and a que
 """
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from torch import Tensor
 
 from inference_gateway.contract import Lane, ModelInfo
 from inference_gateway.engines.batching import PROBE_TEXT, Prepared
+from inference_gateway.engines.device import available_cores, best_device
+from inference_gateway.engines.halving import in_halves
 from inference_gateway.engines.lanes import LaneLimits
 from inference_gateway.engines.languages import model_languages, model_prompts
 from inference_gateway.engines.model_files import ModelFiles
@@ -32,9 +33,10 @@ class SentenceEncoder:
     """One sentence-transformers model in fp32, on a GPU where torch finds one, else on all cores."""
 
     def __init__(self, files: ModelFiles) -> None:
-        on_gpu = torch.cuda.is_available()
+        device = best_device()
+        on_gpu = device.type != "cpu"
         self.workers = 1 if on_gpu else min(available_cores(), MAX_WORKERS)
-        self._model = _load(files.folder, "cuda" if on_gpu else "cpu")
+        self._model = _load(files.folder, device.type)
         self._prompts = model_prompts(files.name, self._model.prompts)
         self._padding = Padding(getattr(self._model, "tokenizer", None))
         self.limits = GPU_LIMITS if on_gpu else CPU_LIMITS
@@ -67,9 +69,12 @@ class SentenceEncoder:
         prompted = [self._prompts[lane] + text for text in texts]
         return [len(ids) for ids in tokenizer(prompted, truncation=False, verbose=False)["input_ids"]]
 
-    @torch.inference_mode()
     def encode(self, batch: Sequence[Prepared]) -> list[bytes]:
         """Compute sentence embeddings exactly as `SentenceTransformer.encode` would, one row of bytes a text."""
+        return in_halves(self._encode, batch, self._model.device)
+
+    @torch.inference_mode()
+    def _encode(self, batch: Sequence[Prepared]) -> list[bytes]:
         if isinstance(batch[0].features, str):
             features = self._model.preprocess([item.features for item in batch])
         else:
@@ -85,11 +90,6 @@ class SentenceEncoder:
         """Compute once with each kind of batch, so that the first question does not pay for it."""
         for texts in ([PROBE_TEXT], [PROBE_TEXT * 8] * self.limits.batch_texts):
             self.encode(self.prepare(texts, "passage"))
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def silence_bars() -> None:

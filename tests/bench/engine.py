@@ -101,9 +101,10 @@ def _adapter_figures(of: dict[str, Any], device: str) -> list[Figure]:
 
 def take() -> dict[str, Any]:
     """Measure here, where torch may be imported."""
+    from inference_gateway.engines.device import best_device
     from inference_gateway.engines.generation.engine import GenerationEngine
     from inference_gateway.engines.generation.files import locate_generator
-    from inference_gateway.engines.generation.model import LanguageModel, best_device
+    from inference_gateway.engines.generation.model import LanguageModel
     from tests.lora import Workshop
     from tests.models import save_small_llama
 

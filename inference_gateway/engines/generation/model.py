@@ -10,11 +10,11 @@ import transformers
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from inference_gateway.engines.device import available_cores, best_device
 from inference_gateway.engines.generation.cache import BatchCache
 from inference_gateway.engines.generation.lora import AdapterHost
 from inference_gateway.engines.generation.memory import cache_tokens
 from inference_gateway.engines.model_files import ModelFiles, ModelFilesError
-from inference_gateway.engines.sentence_encoder import available_cores
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
@@ -82,13 +82,6 @@ class LanguageModel:
         ten times slower than one.
         """
         torch.set_num_threads(max(1, available_cores() // 2))
-
-
-def best_device() -> torch.device:
-    """Return the GPU that torch finds, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def choose_dtype(precision: Precision, device: torch.device, saved: torch.dtype | None) -> torch.dtype:

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from inference_gateway.contract import Lane
 from inference_gateway.engines.batching import Prepared
+from inference_gateway.engines.device import available_cores, best_device
+from inference_gateway.engines.halving import in_halves
 from inference_gateway.engines.model_files import ModelFiles, ModelFilesError
 from inference_gateway.engines.reranking.engine import PROBE, Pair
 from inference_gateway.engines.sentence_encoder import (
@@ -21,7 +23,6 @@ from inference_gateway.engines.sentence_encoder import (
     CPU_LIMITS,
     GPU_LIMITS,
     MAX_WORKERS,
-    available_cores,
     silence_bars,
 )
 from inference_gateway.engines.token_rows import Padding, split_rows
@@ -31,10 +32,11 @@ class PairEncoder:
     """One cross-encoder in fp32, on a GPU where torch finds one, else on all cores."""
 
     def __init__(self, files: ModelFiles) -> None:
-        on_gpu = torch.cuda.is_available()
+        device = best_device()
+        on_gpu = device.type != "cpu"
         self.workers = 1 if on_gpu else min(available_cores(), MAX_WORKERS)
         self.limits = GPU_LIMITS if on_gpu else CPU_LIMITS
-        self._model = _load(files, "cuda" if on_gpu else "cpu")
+        self._model = _load(files, device.type)
         self._prompt = self._model.prompts.get(self._model.default_prompt_name or "") or None
         self._padding = Padding(self._model.tokenizer)
         self.max_tokens = int(self._model.max_seq_length or 0)
@@ -55,9 +57,12 @@ class PairEncoder:
         encoded = self._model.tokenizer(list(pairs), truncation=False, verbose=False)
         return [len(ids) for ids in encoded["input_ids"]]
 
-    @torch.inference_mode()
     def encode(self, batch: Sequence[Prepared]) -> list[bytes]:
         """Compute one score a pair, as four bytes."""
+        return in_halves(self._encode, batch, self._model.device)
+
+    @torch.inference_mode()
+    def _encode(self, batch: Sequence[Prepared]) -> list[bytes]:
         features: dict[str, Any]
         if isinstance(batch[0].features, tuple):
             features = self._model.preprocess([item.features for item in batch], prompt=self._prompt)

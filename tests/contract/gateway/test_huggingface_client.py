@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from huggingface_hub import AsyncInferenceClient
+from huggingface_hub import AsyncInferenceClient, InferenceClient
 from huggingface_hub.errors import GenerationError, OverloadedError, ValidationError
 
 from inference_gateway.contract import GENERATE_PURPOSE
@@ -102,6 +102,20 @@ async def test_text_generation_whole_with_details(hub: Any) -> None:
     assert detailed.generated_text == ANSWER
     details = detailed.details
     assert (details.finish_reason, details.generated_tokens, details.seed) == ("eos_token", 7, 3)
+
+
+def test_the_synchronous_client_gets_the_same(gateway: RunningGateway) -> None:
+    client = InferenceClient(gateway.url, token=gateway.token(GENERATE_PURPOSE))
+
+    chat = client.chat_completion(MESSAGES, max_tokens=32)
+    chunks = list(client.chat_completion(MESSAGES, max_tokens=32, stream=True))
+    text = client.text_generation(PROMPT, max_new_tokens=32)
+    pieces = list(client.text_generation(PROMPT, max_new_tokens=32, stream=True))
+    with pytest.raises(ValidationError):
+        client.text_generation("x", best_of=2)
+
+    assert chat.choices[0].message.content == text == "".join(pieces) == ANSWER
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == ANSWER
 
 
 async def test_text_generation_streamed(hub: Any, fake_openai: FakeServer) -> None:

@@ -1,18 +1,27 @@
 """Calls of tools through the unmodified `openai` client, whichever server makes them."""
 
+import json
+import shutil
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
 from inference_gateway.contract import GENERATE_PURPOSE
+from tests import models
 from tests.contract.gateway.conftest import DEADLINES
 from tests.fakes.behaviours import CALL_ARGUMENTS, CALL_ID
 from tests.fakes.openai_server import openai_server
 from tests.fakes.server import FakeServer
 from tests.fakes.tgi_server import tgi_server
-from tests.gateways import running_gateway
+from tests.gateways import RunningGateway, running_gateway
+from tests.models import TOOLS_TEMPLATE
+from tests.processes import until
+
+small_llama = models.small_llama
 
 MESSAGES: Any = [{"role": "user", "content": "[1] The moon is far.\n\nQuestion: How far is the moon?"}]
 DISTANCE: Any = {
@@ -132,3 +141,53 @@ async def test_faults_of_a_server_that_would_call_have_their_names(
 
     with pytest.raises(kind):
         await chat.create(model="tutor", messages=MESSAGES, tools=[DISTANCE])
+
+
+@pytest.fixture(scope="module")
+def embedded(small_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """The engine of this process, with a template that knows tools."""
+    folder = tmp_path_factory.mktemp("models") / "calling-llama"
+    shutil.copytree(small_llama, folder)
+    (folder / "chat_template.jinja").write_text(TOOLS_TEMPLATE)
+    with running_gateway(model=str(folder)) as gateway:
+        until(lambda: httpx.get(f"{gateway.url}/health/ready").status_code == 200, 30)
+        yield gateway
+
+
+async def test_the_embedded_engine_calls_whole_and_in_pieces(embedded: RunningGateway) -> None:
+    token = embedded.token(GENERATE_PURPOSE)
+    parameters = {
+        "type": "object",
+        "properties": {"body": {"enum": ["moon", "sun"]}},
+        "required": ["body"],
+        "additionalProperties": False,
+    }
+    wanted: Any = {
+        "model": "",
+        "messages": MESSAGES,
+        "tools": [{"type": "function", "function": {"name": "distance", "parameters": parameters}}, PLAIN],
+        "tool_choice": {"type": "function", "function": {"name": "distance"}},
+        "temperature": 0,
+    }
+    async with openai.AsyncOpenAI(base_url=f"{embedded.url}/v1", api_key=token, max_retries=0) as client:
+        whole = await client.chat.completions.create(**wanted)
+        stream = await client.chat.completions.create(**wanted, stream=True)
+        chunks = [chunk async for chunk in stream]
+
+    (call,) = whole.choices[0].message.tool_calls
+    pieces = [call for chunk in chunks if chunk.choices for call in chunk.choices[0].delta.tool_calls or []]
+    assert call.function.name == pieces[0].function.name == "distance"
+    assert json.loads(call.function.arguments)["body"] in ("moon", "sun")
+    assert "".join(piece.function.arguments or "" for piece in pieces) == call.function.arguments
+    assert whole.choices[0].finish_reason == chunks[-1].choices[0].finish_reason == "tool_calls"
+
+
+async def test_a_model_that_knows_no_tools_is_422_with_the_place(small_llama: Path) -> None:
+    with running_gateway(model=str(small_llama)) as gateway:
+        until(lambda: httpx.get(f"{gateway.url}/health/ready").status_code == 200, 30)
+        token = gateway.token(GENERATE_PURPOSE)
+        async with openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=token, max_retries=0) as client:
+            with pytest.raises(openai.UnprocessableEntityError) as refused:
+                await client.chat.completions.create(model="", messages=MESSAGES, tools=[DISTANCE])
+
+    assert refused.value.param == "/tools"

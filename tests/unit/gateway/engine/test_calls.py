@@ -29,15 +29,10 @@ from inference_gateway.engines.generation.model import LanguageModel
 from inference_gateway.engines.generation.prompts import Prompter
 from inference_gateway.errors import RequestRefused
 from inference_gateway.toolcalls import joined
-from tests.models import TEMPLATE
+from tests.models import TOOLS_TEMPLATE
 from tests.unit.gateway.engine.asking import ask
 from tests.unit.gateway.engine.conftest import MakeEngine
 
-TOOLS_TEMPLATE = (
-    "{% if tools %}{% for tool in tools %}<|system|>{{ tool | tojson }}</s>{% endfor %}{% endif %}"
-    "{% for message in messages %}{% for call in message.tool_calls or [] %}"
-    "<|assistant|>{{ call.function.name }}({{ call.function.arguments.body }})</s>{% endfor %}{% endfor %}" + TEMPLATE
-)
 DISTANCE = Tool(
     function=Function(
         name="distance",
