@@ -1,8 +1,8 @@
 """LoRA matrices beside one base model, by PEFT: each row of a batch names its own.
 
 PEFT keeps an "active" adapter that every forward pass without names would use. Here none is ever active: rows are named
-in each pass or get the base model. Its own way of naming rows is not used, since it falls silent, and gives all rows the
-base model, when none is active.
+in each pass or get the base model. Its own way of naming rows is not used: it sorts them anew in each layer, which costs as
+much as the model itself does for a small batch, and gives all rows the base model when none is active.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ class AdapterHost:
         self._model = model
         self._peft: LoraModel | None = None
         self._sizes: dict[str, int] = {}
-        self._rows: list[str] | None = None
+        self._groups: list[tuple[str, Tensor | None]] = []
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -47,11 +47,11 @@ class AdapterHost:
         named = set(rows) - {BASE}
         if missing := named - self._sizes.keys():
             raise LookupError(f"{len(missing)} adapters are not loaded")
-        self._rows = list(rows) if named else None
+        self._groups = [(name, self._places(rows, name)) for name in sorted(named)]
         try:
             return self._model(**inputs)
         finally:
-            self._rows = None
+            self._groups = []
 
     @torch.no_grad()
     def load(self, manifest: Manifest, weights: bytes) -> int:
@@ -114,19 +114,32 @@ class AdapterHost:
         return size
 
     def _settle(self) -> None:
-        """Have no adapter active, and every layer ask which rows are whose."""
+        """Have no adapter active, and every layer add each row's own update."""
         assert self._peft is not None
         self._peft.set_adapter([])
         for _, layer in self._layers():
             if layer.active_adapters:
                 raise RuntimeError("an adapter stayed active")
-            if not getattr(layer, "asks_for_rows", False):
-                layer.register_forward_pre_hook(self._name_rows, with_kwargs=True)
-                layer.asks_for_rows = True
+            if not getattr(layer, "adds_updates", False):
+                layer.register_forward_hook(self._add_updates)
+                layer.adds_updates = True
         self._model.eval()
 
     def _layers(self) -> Iterator[tuple[str, Any]]:
         return ((path, module) for path, module in self._model.named_modules() if isinstance(module, LoraLayer))
 
-    def _name_rows(self, _layer: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        return inputs, named if self._rows is None else {**named, "adapter_names": self._rows}
+    def _places(self, rows: Sequence[str], name: str) -> Tensor | None:
+        """Return the rows of an adapter; None for all of them."""
+        places = [place for place, row in enumerate(rows) if row == name]
+        return None if len(places) == len(rows) else torch.tensor(places, device=self._model.device)
+
+    def _add_updates(self, layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Add `scaling * B @ A @ x` of each row's adapter to what the layer gives without one."""
+        for name, places in self._groups:
+            if name not in layer.lora_A:
+                continue
+            given = inputs[0] if places is None else inputs[0].index_select(0, places)
+            narrow = nn.functional.linear(given, layer.lora_A[name].weight)
+            update = nn.functional.linear(narrow, layer.lora_B[name].weight) * layer.scaling[name]
+            output = output + update if places is None else output.index_add(0, places, update)
+        return output
