@@ -36,4 +36,4 @@ def _server(settings: Settings, kind: str, unavailable: type[GatewayError], dead
     except AddressRefused as error:
         raise SettingsError(f"{variable_name(field)} {error}") from None
     connections = Connections(address, getattr(settings, f"{kind}_api_key"), deadlines.connect_seconds)
-    return TeiServer(connections, deadlines.first_seconds, unavailable)
+    return TeiServer(kind, connections, deadlines.first_seconds, unavailable)

@@ -14,12 +14,20 @@ import httpx2
 import msgspec
 
 from inference_gateway.errors import GatewayError, RequestRefused, UpstreamBroken, UpstreamOverloaded, UpstreamTimeout
+from inference_gateway.routing import metrics
+from inference_gateway.routing.breaker import Breaker, Rules, State
 from inference_gateway.upstreams.faults import RETRY_AFTER_SECONDS
 from inference_gateway.upstreams.transport import Connections
+from ops.runtime.logging import get_logger
+
+log = get_logger(__name__)
 
 TOKENS_HEADER = "x-compute-tokens"
 _REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
 _NOT_READY = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+
+REST = Rules(longest_seconds=8.0)
+"""Short, since nothing stands in for the server."""
 
 T = TypeVar("T")
 
@@ -39,12 +47,22 @@ class TeiInfo(msgspec.Struct, frozen=True):
 
 
 class TeiServer:
-    """One server. `unavailable` is raised when it cannot be reached or is not ready."""
+    """One server, which a breaker guards. `unavailable` is raised when it cannot be reached, is not ready or has a rest."""
 
-    def __init__(self, connections: Connections, seconds: float, unavailable: type[GatewayError]) -> None:
+    def __init__(
+        self,
+        name: str,
+        connections: Connections,
+        seconds: float,
+        unavailable: type[GatewayError],
+        rules: Rules | None = None,
+    ) -> None:
+        self._name = name
         self._connections = connections
         self._seconds = seconds
         self._unavailable = unavailable
+        self._breaker = Breaker(rules or REST, on_change=self._breaker_changed)
+        metrics.BREAKER_STATE.labels(name).set(0)
 
     async def info(self) -> TeiInfo:
         """Ask what it serves; raises as `ask` does."""
@@ -65,7 +83,7 @@ class TeiServer:
             UpstreamBroken: it broke off, or sent what cannot be read.
             GatewayError: of the kind `unavailable`.
         """
-        with self._faults():
+        with self._judged(), self._faults():
             response = await self._send(method, path, body)
             tokens = response.headers.get(TOKENS_HEADER, "")
             return msgspec.json.decode(response.content, type=kind), int(tokens) if tokens.isdigit() else 0
@@ -95,6 +113,36 @@ class TeiServer:
         if status in _NOT_READY:
             return self._unavailable(f"The server answers {status}.", retry_after_seconds=RETRY_AFTER_SECONDS)
         return UpstreamBroken(f"The server answers {status}.")
+
+    @contextmanager
+    def _judged(self) -> Iterator[None]:
+        leave = self._breaker.enter()
+        if leave is None:
+            wait = max(1, round(self._breaker.seconds_until_probe))
+            raise self._unavailable("The server failed lately and is given a rest.", retry_after_seconds=wait)
+        outcome = "left"
+        try:
+            yield
+            outcome = "ok"
+            leave.answered()
+            leave.succeeded()
+        except UpstreamOverloaded as error:
+            outcome = error.code
+            leave.answered()
+            raise
+        except (UpstreamBroken, self._unavailable) as error:
+            outcome = error.code
+            leave.failed()
+            raise
+        except BaseException:
+            leave.left()
+            raise
+        finally:
+            metrics.ATTEMPTS.labels(self._name, outcome).inc()
+
+    def _breaker_changed(self, state: State) -> None:
+        metrics.BREAKER_STATE.labels(self._name).set(metrics.STATES.index(state))
+        log.warning("breaker_changed", upstream=self._name, state=state)
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

@@ -26,6 +26,7 @@ _CODES_OF_THE_FRAMEWORK = {
 
 TGI_PATHS = frozenset({"/", "/generate", "/generate_stream", "/info", "/tokenize", "/chat_tokenize"})
 TEI_PATHS = frozenset({"/embed", "/rerank"})
+SHARED_PATHS = frozenset({"/", "/info"})
 _TGI_TYPES = {
     RequestRefused.status: "validation",
     HTTPStatus.BAD_REQUEST: "validation",
@@ -103,7 +104,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     media_type = "application/json"
     if path.startswith("/v1/"):
         body = openai_error(fault)
-    elif path in TEI_PATHS or (path == "/" and _embeds(request)):
+    elif path in TEI_PATHS or (path in SHARED_PATHS and _embeds(request)):
         body = tei_error(fault)
     elif path in TGI_PATHS:
         body = tgi_error(fault)

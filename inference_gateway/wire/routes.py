@@ -7,10 +7,10 @@ from inference_gateway.wire.chat import create_chat_completion
 from inference_gateway.wire.completions import create_completion
 from inference_gateway.wire.embeddings import create_embeddings
 from inference_gateway.wire.models import list_models
-from inference_gateway.wire.root import root
+from inference_gateway.wire.root import info, root
 from inference_gateway.wire.service import live, metrics, ready
 from inference_gateway.wire.tei import embed, rerank
-from inference_gateway.wire.tgi import generate, generate_stream, info
+from inference_gateway.wire.tgi import generate, generate_stream
 from inference_gateway.wire.tokenizing import tokenize_chat, tokenize_text
 
 ROUTES: list[ControllerRouterHandler] = [

@@ -84,6 +84,21 @@ async def embed_texts(request: Request[Any, Any, Any], slot: Embedder) -> Respon
     return _reply([normalized(one) for one in vectors] if wanted.normalize else vectors, embedded.tokens)
 
 
+def told_of_embedder(slot: Embedder) -> dict[str, Any]:
+    """Return what `/info` tells; raises as `Embedder.info`."""
+    info = slot.info()
+    return {
+        "model_id": info.embedder,
+        "model_sha": info.revision,
+        "model_dtype": "float32",
+        "model_type": {"embedding": {"pooling": "model"}},
+        "max_input_length": info.max_tokens,
+        "max_client_batch_size": MAX_TEXTS_PER_REQUEST,
+        "auto_truncate": False,
+        "router": "lyceum",
+    }
+
+
 def _ranks(wanted: RerankInput, scores: Scores) -> list[Rank]:
     ranks = [
         Rank(

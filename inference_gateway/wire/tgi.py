@@ -1,9 +1,9 @@
-"""TGI's wire: `POST /generate`, `/generate_stream`, `GET /info`, and what it does on `/`."""
+"""TGI's wire: `POST /generate`, `/generate_stream`, and what it tells on `/` and `/info`."""
 
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
@@ -45,12 +45,11 @@ async def generate_either(request: Request[Any, Any, Any], generation: Generatio
     return await _whole(request, answer, wanted, in_list=True)
 
 
-@get("/info", opt=purposes(GENERATE_PURPOSE))
-async def info(generation: NamedDependency[Generation]) -> Response[bytes]:
-    """Tell what is served; 503 where nothing is."""
+def told_of(generation: Generation) -> dict[str, Any]:
+    """Return what `/info` tells; raises `GenerationUnavailable` where nothing is served."""
     if generation.model is None:
         raise GenerationUnavailable("No generation model is set up.")
-    body = {
+    return {
         "model_id": generation.model,
         "model_pipeline_tag": "text-generation",
         "max_best_of": 1,
@@ -58,7 +57,6 @@ async def info(generation: NamedDependency[Generation]) -> Response[bytes]:
         "max_new_tokens": MAX_COMPLETION_TOKENS,
         "router": "lyceum",
     }
-    return Response(content=msgspec.json.encode(body), media_type="application/json")
 
 
 def _open(request: Request[Any, Any, Any], wanted: GenerateInput, generation: Generation, *, whole: bool) -> Answer:

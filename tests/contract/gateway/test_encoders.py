@@ -243,6 +243,27 @@ async def test_a_server_that_is_not_ready_is_unavailable(asked: tuple[FakeServer
     assert (caught.value.retry_after_seconds or 0) >= 1
 
 
+async def test_a_server_that_keeps_failing_is_given_a_rest_and_found_well_again(
+    asked: tuple[FakeServer, Ask, type[GatewayError]],
+) -> None:
+    fake, ask, unavailable = asked
+    await ask()
+    fake.behave("failing", "failing", "failing")
+    for _ in range(3):
+        with pytest.raises(UpstreamBroken):
+            await ask()
+    before = len(fake.received)
+
+    with pytest.raises(unavailable, match="rest") as rests:
+        await ask()
+
+    assert len(fake.received) == before
+    assert (rests.value.retry_after_seconds or 0) >= 1
+    await asyncio.sleep(1.3)
+    await ask()
+    await ask()
+
+
 async def test_one_share_that_fails_fails_the_request(tei_embedder: Embedder, fake_embedder: FakeServer) -> None:
     fake_embedder.behave("right", "failing")
 

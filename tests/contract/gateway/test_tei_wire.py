@@ -1,7 +1,9 @@
 """TEI's wire at the gateway's door: the unmodified `huggingface_hub` clients, ranks, and TEI's errors."""
 
+import asyncio
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,12 @@ from sentence_transformers import CrossEncoder
 from inference_gateway.contract import EMBED_PURPOSE, GENERATE_PURPOSE
 from inference_gateway.engines.lanes import LaneLimits
 from inference_gateway.engines.reranking.slot import RerankerSlot
+from inference_gateway.errors import ModelLoading
+from inference_gateway.upstreams.encoders import embedder_from
+from inference_gateway.wire.vectors import floats_of
+from ops.runtime.settings import Settings
 from tests import rerankers
+from tests.contract.gateway.conftest import DEADLINES
 from tests.gateways import INFO, HashingEncoder, RunningGateway, running_gateway, vector
 from tests.processes import until
 from tests.rerankers import sentences
@@ -116,6 +123,36 @@ def test_bad_input_is_told_in_teis_shape(gateway: RunningGateway, path: str, bod
     told = reply.json()
     assert (reply.status_code, told["error_type"], told["code"]) == (422, "Validation", "invalid_request")
     assert told["pointer"] == pointer
+
+
+async def test_the_gateway_is_a_tei_server_for_another(gateway: RunningGateway) -> None:
+    settings = Settings(embedding_url=gateway.url, embedding_api_key=gateway.token(EMBED_PURPOSE))
+    embedder = embedder_from(settings, DEADLINES)
+    embedder.start()
+    while True:
+        with suppress(ModelLoading):
+            info = embedder.info()
+            break
+        await asyncio.sleep(0.01)
+
+    embedded = await embedder.embed(TEXTS, "passage")
+
+    assert (info.embedder, info.revision, info.dimensions) == (INFO.embedder, INFO.revision, INFO.dimensions)
+    assert [floats_of(row) for row in embedded.rows] == [pytest.approx(unit(text), abs=1e-6) for text in TEXTS]
+    assert embedded.tokens == 5
+    await embedder.aclose()
+
+
+def test_the_endpoint_tells_about_its_embedder(gateway: RunningGateway) -> None:
+    client = InferenceClient(gateway.url, provider="hf-inference", token=gateway.token(EMBED_PURPOSE))
+
+    told = client.get_endpoint_info()
+
+    assert (told["model_id"], told["model_sha"], told["max_input_length"]) == (
+        INFO.embedder,
+        INFO.revision,
+        INFO.max_tokens,
+    )
 
 
 def test_the_client_raises_what_is_refused(gateway: RunningGateway) -> None:
