@@ -52,7 +52,7 @@ async def insert_job(
                    $15, $16, $17, $18, $19, $20, CASE WHEN $20::uuid IS NOT NULL THEN 'predecessor' END,
                    CASE WHEN $21::bool THEN 'queued' ELSE 'waiting' END,
                    CASE WHEN $14 > 0 THEN now() + $14 * interval '1 second' END)
-           ON CONFLICT (tenant_id, kind, dedupe_key) WHERE state IN ('queued', 'waiting', 'running')
+           ON CONFLICT (tenant_id, kind, dedupe_key) WHERE state IN ('queued', 'waiting', 'running') AND dedupe_key IS NOT NULL
            DO UPDATE SET dedupe_key = excluded.dedupe_key RETURNING id""",
         job_id,
         owner.tenant_id,

@@ -42,7 +42,15 @@ class Bench(NamedTuple):
     measure: Callable[[Site, Console], list[Figure]]
 
 
-HISTORY = ("jobs_history_p95", "claim/empty_table", "enqueue/empty_table", "enqueue_p50", "enqueue_p99")
+HISTORY = (
+    "jobs_history_p95",
+    "jobs_history_pages",
+    "jobs_claims_pages",
+    "claim/empty_table",
+    "enqueue/empty_table",
+    "enqueue_p50",
+    "enqueue_p99",
+)
 GATEWAY = tuple(
     f"gateway{name}"
     for name in (

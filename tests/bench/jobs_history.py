@@ -6,21 +6,25 @@ The pages are those of operators, read by the service; claims and enqueues alter
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 from rich.console import Console
 
 from db import query
+from db.engine import close_database, open_pool
 from db.repositories import claims, job_search
+from db.repositories.claim_batches import claim_plain
 from db.repositories.job_search import Wanted
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import JobId, new_id
+from tests.bench.jobs_plans import Explainer, Plan
 from tests.bench.jobs_site import JobSite, furnish, job_site
 from tests.bench.jobs_worker import INSERT, Work
 from tests.bench.report import Figure, show
 from tests.bench.site import Site
 from tests.bench.statistics import median, percentile, spread
+from tests.integration.jobs.conftest import Someone
 from tests.servers import Database
 
 ROWS = 1_000_000
@@ -28,6 +32,8 @@ PAGES = 60
 LIMIT = 51
 ROUNDS = 5
 OPERATIONS = 200
+DEEP = 5000
+CLAIMS = ("choice", "claim", "claim of 16")
 # One in a hundred is dead, one in fifty cancelled; ten kinds; a thousand things that jobs are about; five jobs to a request.
 FILL = """INSERT INTO jobs (id, tenant_id, kind, queue, priority, args, subject_id, state, attempt, max_attempts, last_event,
               time_limit_seconds, concurrency_per_tenant, concurrency_per_key, expires_at, request_id, traceparent, error,
@@ -50,11 +56,13 @@ def measure(_site: Site | None, console: Console) -> list[Figure]:
         empty = site.postgres.create_database()
         asyncio.run(furnish(empty, site.someone))
         started = time.perf_counter()
-        asyncio.run(_fill(site))
+        asyncio.run(fill(site.database, site.someone))
         console.print(f"  {ROWS} rows written in {time.perf_counter() - started:.0f} s")
         pages = asyncio.run(_pages(site))
         taken = asyncio.run(_both(site, empty))
+        plans = asyncio.run(_plans(site))
         console.print("  " + ", ".join(f"{name} {p95:.1f} ms" for name, p95 in pages.items()))
+        console.print("\n".join(f"  {plan}" for plan in plans))
     slowest = max(pages, key=lambda name: pages[name])
     return [
         Figure(
@@ -65,9 +73,22 @@ def measure(_site: Site | None, console: Console) -> list[Figure]:
             spread=spread(list(pages.values())),
             note=f"the slowest of {', '.join(pages)} is {slowest}; {ROWS} rows, {LIMIT - 1} a page",
         ),
+        *(_looked_at(name, plans) for name in ("history", "claims")),
         *(_ratio(name, *taken[name]) for name in ("claim", "enqueue")),
         *_latencies(taken["enqueue"][0]),
     ]
+
+
+def _looked_at(what: str, plans: Sequence[Plan]) -> Figure:
+    named = [plan for plan in plans if (plan.act in CLAIMS) is (what == "claims")]
+    most = max(named, key=lambda plan: plan.pages)
+    return Figure(
+        name=f"jobs_{what}_pages",
+        value=most.pages,
+        unit="pages",
+        n=len(named),
+        note=f"of 8 KiB that the statement with the most looks at: {most}; {ROWS} rows",
+    )
 
 
 def _ratio(name: str, full: list[list[float]], empty: list[list[float]]) -> Figure:
@@ -94,9 +115,10 @@ def _latencies(rounds: list[list[float]]) -> list[Figure]:
     ]
 
 
-async def _fill(site: JobSite) -> None:
-    owner = await asyncpg.connect(site.database.owner_url)
-    await owner.execute(FILL, site.someone.tenant_id, ROWS, timeout=600)
+async def fill(database: Database, someone: Someone) -> None:
+    """Write the history of one tenant, and let PostgreSQL count it."""
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(FILL, someone.tenant_id, ROWS, timeout=600)
     await owner.execute("ANALYZE jobs", timeout=120)
     await owner.close()
 
@@ -104,15 +126,7 @@ async def _fill(site: JobSite) -> None:
 async def _pages(site: JobSite) -> dict[str, float]:
     """Return the p95 of each kind of page, in ms."""
     async with site.opened():
-        subject_id = await query.fetch_value(SUBJECT)
-        wanted = {
-            "first page": Wanted(),
-            "state": Wanted(state="dead"),
-            "kind": Wanted(kind="kind.3"),
-            "subject": Wanted(subject_id=subject_id),
-            "request": Wanted(request_id=f"request-{ROWS // 10}"),
-            "error": Wanted(error_type="broken"),
-        }
+        wanted = await filters()
         taken: dict[str, list[float]] = {name: [] for name in wanted}
         for _ in range(PAGES):
             for name, criteria in wanted.items():
@@ -121,6 +135,52 @@ async def _pages(site: JobSite) -> dict[str, float]:
                 taken[name].append((time.perf_counter() - started) * 1000)
                 assert rows, name
     return {name: percentile(times, 95) for name, times in taken.items()}
+
+
+async def filters() -> dict[str, Wanted]:
+    """Return what operators look for, by name."""
+    return {
+        "first page": Wanted(),
+        "state": Wanted(state="dead"),
+        "kind": Wanted(kind="kind.3"),
+        "subject": Wanted(subject_id=await query.fetch_value(SUBJECT)),
+        "request": Wanted(request_id=f"request-{ROWS // 10}"),
+        "error": Wanted(error_type="broken"),
+    }
+
+
+async def _plans(site: JobSite) -> Sequence[Plan]:
+    await open_pool(site.database.url)  # without a dispatcher: nobody else holds the rows
+    try:
+        return await plans_of_pages(site.someone) + await plans_of_claims(site.someone)
+    finally:
+        await close_database()
+
+
+async def plans_of_pages(someone: Someone) -> list[Plan]:
+    """Return the plan of each kind of page, which is always one for its own arguments."""
+    explainer = Explainer()
+    for name, criteria in (await filters()).items():
+        with explainer.watching(name, ("force_custom_plan",)):
+            await job_search.page(someone.tenant_id, criteria, before_id=None, limit=LIMIT)
+    return explainer.plans
+
+
+async def plans_of_claims(someone: Someone) -> list[Plan]:
+    """Return the plans of claims from a queue of 5,000 jobs of which a few have been pushed."""
+    async with unit_of_work() as uow:
+        ids = [await uow.enqueue(INSERT, Work("x"), subject=someone) for _ in range(DEEP)]
+    await query.execute(
+        "UPDATE jobs SET pushed_at = CASE WHEN id = ANY($1) THEN now() END WHERE state = 'queued'", ids[:40]
+    )
+    explainer, worker_id, kinds = Explainer(), new_id(), [INSERT.name]
+    with explainer.watching("choice"):
+        await claims._choose(ids[0], kinds, [])
+    with explainer.watching("claim"):
+        assert await claims.claim_next(ids[0], worker_id, 60.0, kinds)
+    with explainer.watching("claim of 16"):
+        assert len(await claim_plain(ids[1:17], worker_id, 60.0, kinds)) == len(ids[1:17])
+    return explainer.plans
 
 
 async def _both(site: JobSite, empty: Database) -> dict[str, tuple[list[list[float]], list[list[float]]]]:
