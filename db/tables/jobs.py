@@ -56,7 +56,7 @@ class JobAttempt(Table, tablename="job_attempts", db=ENGINE):
     """One start of a job; `outcome` is null while it runs."""
 
     id = primary_key()
-    job_id = reference(Job)
+    job_id = reference(Job, index=False)
     attempt = Integer()
     worker_id = UUIDColumn(null=True, default=None)
     started_at = created()

@@ -47,6 +47,7 @@ class JobSite:
             self.valkey.url(0),
             data_dir=self.folder,
             object_store_url=f"file://{self.folder}/objects",
+            log_level="warning",  # as Celery's
             **addresses,
         )
 
