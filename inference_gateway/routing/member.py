@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 import msgspec
 
@@ -61,7 +62,7 @@ class Member:
     @property
     def model_hash(self) -> str:
         """The sha256 of the weights where it is known, else of the model's name: what its answers depend on."""
-        return self.traits.weights_sha256 or hashlib.sha256(self.upstream.model.encode()).hexdigest()
+        return self.traits.weights_sha256 or _hash_of(self.upstream.model)
 
     @property
     def full(self) -> bool:
@@ -112,6 +113,11 @@ class Member:
     def _breaker_changed(self, state: State) -> None:
         metrics.BREAKER_STATE.labels(self.name).set(metrics.STATES.index(state))
         log.warning("breaker_changed", upstream=self.name, state=state)
+
+
+@lru_cache(maxsize=256)
+def _hash_of(model: str) -> str:
+    return hashlib.sha256(model.encode()).hexdigest()
 
 
 def _outcome(error: BaseException | None) -> str:

@@ -1,40 +1,35 @@
-"""OpenAI's chat completions over aiohttp: the hot path. Through `huggingface_hub` a request costs several times as much.
+"""OpenAI's chat completions: the hot path. Through `huggingface_hub` a request costs several times as much.
 
 A contract test shows that both give the same answers and the same errors, whatever the server does. Pieces that come together go
 on together: when there is much to do, less is done for each.
 """
 
 import asyncio
-import socket
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
-import aiohttp
 import msgspec
 import yarl
-from aiohappyeyeballs import AddrInfoType
 
 from inference_gateway.adapters.names import served_as
 from inference_gateway.contract import ChatDelta, ChatRequest
-from inference_gateway.errors import GenerationUnavailable, UpstreamBroken
+from inference_gateway.errors import UpstreamBroken
 from inference_gateway.replies import response_format
-from inference_gateway.upstreams.address import is_refused
 from inference_gateway.upstreams.chunks import END, EventData, delta_of, joined, whole_of
-from inference_gateway.upstreams.faults import RETRY_AFTER_SECONDS, of_status
+from inference_gateway.upstreams.exchange import Exchanges, Reply
+from inference_gateway.upstreams.faults import of_status
 from inference_gateway.upstreams.health import get_health
 from inference_gateway.upstreams.text import stream_text
 from inference_gateway.upstreams.transport import Connections
 
-KEEP_ALIVE_SECONDS = 30.0
 MAX_WHOLE_TOKENS = 512
 """A longer answer is streamed even where it is wanted whole, so that a slow server is told from a silent one."""
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 END_SECONDS = 0.1
 """How long the last bytes may take after the last event, so that the connection can be used again."""
-
-_NOT_SENT = ("User-Agent", "Accept", "Accept-Encoding")
 
 
 class DirectUpstream:
@@ -43,11 +38,9 @@ class DirectUpstream:
     def __init__(self, connections: Connections, model: str, connect_seconds: float) -> None:
         self.model = model
         self._connections = connections
-        self._url = yarl.URL(f"{connections.base_url}/v1/chat/completions")
-        self._headers = {"Content-Type": "application/json"}
-        self._headers.update({name: value for name, value in connections.plain_headers().items() if value})
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds)
-        self._session: aiohttp.ClientSession | None = None
+        url = yarl.URL(f"{connections.base_url}/v1/chat/completions")
+        self._exchanges = Exchanges(url, connect_seconds)
+        self._head = _head(url, connections.plain_headers())
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
         """Stream a chat completion, or a completion where there is a raw prompt; a short one wanted whole is asked for so."""
@@ -62,89 +55,56 @@ class DirectUpstream:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        self._exchanges.close()
         await self._connections.close()
 
     async def _chat(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
         events = EventData()
-        with _faults():
-            async with self._asked(request, stream=True) as response:
-                _check_status(response)
-                async for data in response.content.iter_any():
-                    come = events.feed(data)
-                    ended = END in come
-                    for delta in _together(come[: come.index(END)] if ended else come, self.model):
-                        yield delta
-                    if ended:
-                        await _read_to_the_end(response)
-                        return
+        async with self._exchanges.ask(self._request(request, stream=True)) as reply:
+            _check_status(reply)
+            while data := await reply.read():
+                come = events.feed(data)
+                ended = END in come
+                for delta in _together(come[: come.index(END)] if ended else come, self.model):
+                    yield delta
+                if ended:
+                    await _read_to_the_end(reply)
+                    return
 
     async def _whole(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
-        with _faults():
-            async with self._asked(request, stream=False) as response:
-                _check_status(response)
-                body = bytearray()
-                async for data in response.content.iter_any():
-                    body += data
-                    if len(body) > MAX_ANSWER_BYTES:
-                        raise UpstreamBroken("The generation server's answer is too long.")
-        yield whole_of(bytes(body), self.model)
+        async with self._exchanges.ask(self._request(request, stream=False)) as reply:
+            _check_status(reply)
+            body = b""
+            while data := await reply.read():
+                body += data
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise UpstreamBroken("The generation server's answer is too long.")
+        yield whole_of(body, self.model)
 
-    def _asked(self, request: ChatRequest, *, stream: bool) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        return self._opened().post(self._url, data=_body(request, self.model, stream=stream), allow_redirects=False)
-
-    def _opened(self) -> aiohttp.ClientSession:
-        """Return the session, which can only be made on an event loop. Permits bound its connections."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS, socket_factory=_socket_to
-                ),
-                headers=self._headers,
-                skip_auto_headers=_NOT_SENT,
-                timeout=self._timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                middlewares=(),
-            )
-        return self._session
+    def _request(self, request: ChatRequest, *, stream: bool) -> bytes:
+        body = _body(request, self.model, stream=stream)
+        return b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
 
 
-def _socket_to(address: AddrInfoType) -> socket.socket:
-    """Return a socket for one address, unless no upstream may be there: what a name leads to is only known now."""
-    family, kind, protocol, _name, place = address
-    if is_refused(str(place[0])):
-        raise OSError("the name leads to an address where no upstream may be")
-    return socket.socket(family, kind, protocol)
+def _head(url: yarl.URL, headers: Mapping[str, str]) -> bytes:
+    """Return the head of every request up to its length; raises `ValueError` for a header that would be two."""
+    sent = {"Host": url.raw_authority, "Content-Type": "application/json", **headers}
+    lines = [f"{name}: {value}" for name, value in sent.items() if value]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("a header has more than one line")
+    return "\r\n".join([f"POST {url.raw_path_qs} HTTP/1.1", *lines, "Content-Length: "]).encode("latin-1")
 
 
-@contextmanager
-def _faults() -> Iterator[None]:
-    """Turn what aiohttp raises into errors of ours."""
-    try:
-        yield
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-        raise GenerationUnavailable(
-            f"The generation server cannot be reached: {type(error).__name__}.",
-            retry_after_seconds=RETRY_AFTER_SECONDS,
-        ) from None
-    except aiohttp.ClientError as error:
-        raise UpstreamBroken(f"The generation server broke off: {type(error).__name__}.") from None
+def _check_status(reply: Reply) -> None:
+    if reply.status != HTTPStatus.OK:
+        raise of_status(reply.status, reply.retry_after)
 
 
-def _check_status(response: aiohttp.ClientResponse) -> None:
-    if response.status != 200:
-        raise of_status(response.status, response.headers.get("retry-after", ""))
-
-
-async def _read_to_the_end(response: aiohttp.ClientResponse) -> None:
-    if response.content.at_eof():
-        return
-    try:
+async def _read_to_the_end(reply: Reply) -> None:
+    with suppress(TimeoutError, UpstreamBroken):  # then the connection is closed, not used again
         async with asyncio.timeout(END_SECONDS):
-            await response.content.readany()
-    except TimeoutError:
-        return  # the connection is closed, not used again
+            while await reply.read():
+                pass
 
 
 def _together(events: Sequence[bytes], model: str) -> Iterator[ChatDelta]:

@@ -52,6 +52,7 @@ async def collect_until_error(pair: Pair) -> tuple[str, GatewayError]:
 
 
 async def test_streams_an_answer_in_pieces_with_reason_usage_and_model(pair: Pair) -> None:
+    pair.fake.seconds_per_piece = 0.02
     deltas = await collect(pair)
 
     assert "".join(delta.text for delta in deltas) == "Support vector machines maximise the margin [2]."

@@ -64,7 +64,7 @@ def test_others_are_taken_without_v1(url: str, base: str) -> None:
     assert checked_address(url) == base
 
 
-@pytest.mark.parametrize(("api", "module"), [("openai", "direct"), ("tgi", "transport")])
+@pytest.mark.parametrize(("api", "module"), [("openai", "exchange"), ("tgi", "transport")])
 async def test_a_name_that_leads_to_a_refused_address_gets_nothing_sent(
     api: Literal["openai", "tgi"], module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

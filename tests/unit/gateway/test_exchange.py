@@ -1,0 +1,165 @@
+"""The HTTP client of the hot path, against a server that says exactly what the test wants."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+import yarl
+
+from inference_gateway.errors import GenerationUnavailable, UpstreamBroken
+from inference_gateway.upstreams import exchange
+from inference_gateway.upstreams.exchange import Exchanges
+
+REQUEST = b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class Place:
+    """A server's address, and how many connections were made to it."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.connections = 0
+        self.left = asyncio.Event()
+
+    def exchanges(self) -> Exchanges:
+        return Exchanges(yarl.URL(f"http://127.0.0.1:{self.port}/x"), 1.0)
+
+
+@asynccontextmanager
+async def serving(*answers: bytes, stays: bool = True) -> AsyncIterator[Place]:
+    """Answer the requests of each connection with `answers` in turn, then stay silent or leave."""
+    place = Place()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        place.connections += 1
+        for answer in answers:
+            await reader.readuntil(b"hi")
+            writer.write(answer)
+        if stays:
+            with suppress(ConnectionError):
+                await reader.read()
+            place.left.set()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    place.port = server.sockets[0].getsockname()[1]
+    yield place
+    server.close()
+
+
+async def asked(exchanges: Exchanges) -> tuple[int, bytes]:
+    async with asyncio.timeout(2), exchanges.ask(REQUEST) as reply:
+        body = b""
+        while data := await reply.read():
+            body += data
+        return reply.status, body
+
+
+async def test_a_connection_is_used_again() -> None:
+    async with serving(OK, CHUNKED + b"3\r\nabc\r\n0\r\n\r\n", OK) as place:
+        exchanges = place.exchanges()
+        answers = [await asked(exchanges) for _ in range(3)]
+
+        assert answers == [(200, b"hello"), (200, b"abc"), (200, b"hello")]
+        assert place.connections == 1
+        exchanges.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        OK + b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad",
+    ],
+    ids=["closes", "HTTP/1.0", "says more than it was asked"],
+)
+async def test_some_connections_are_not_used_again(answer: bytes) -> None:
+    async with serving(answer, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad") as place:
+        exchanges = place.exchanges()
+        for _ in range(2):
+            assert await asked(exchanges) == (200, b"hello")
+        assert place.connections == 2
+
+
+async def test_a_connection_that_says_something_unasked_is_given_up() -> None:
+    async with serving(OK) as place:
+        exchanges = place.exchanges()
+        await asked(exchanges)
+        kept = exchanges._idle[0]
+        kept.data_received(OK)
+
+        assert not kept.is_open
+        assert await asked(exchanges) == (200, b"hello")
+        assert place.connections == 2
+
+
+async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
+    async with serving(b"HTTP/1.1 200 OK\r\n\r\nhello", stays=False) as place:
+        assert await asked(place.exchanges()) == (200, b"hello")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello",
+        CHUNKED + b"3\r\nabc\r\n",
+        CHUNKED + b"zz\r\nabc\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * (exchange.MAX_HEAD_BYTES + exchange.HIGH_WATER_BYTES),
+    ],
+    ids=["nothing", "head", "length", "chunks", "size of a chunk", "other protocol", "endless head"],
+)
+async def test_what_breaks_off_or_cannot_be_read_is_broken(answer: bytes) -> None:
+    async with serving(answer, stays=False) as place:
+        with pytest.raises(UpstreamBroken):
+            await asked(place.exchanges())
+
+
+async def test_who_stops_reading_takes_the_connection_with_him() -> None:
+    async with serving(CHUNKED + b"3\r\nabc\r\n") as place:
+        async with place.exchanges().ask(REQUEST) as reply:
+            assert await reply.read() == b"abc"
+        async with asyncio.timeout(1):
+            await place.left.wait()
+
+
+async def test_a_long_answer_waits_for_its_reader() -> None:
+    size = 8 * 1024 * 1024
+    async with serving(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (size, b"x" * size)) as place:
+        async with place.exchanges().ask(REQUEST) as reply:
+            await asyncio.sleep(0.1)
+            assert reply._size < exchange.HIGH_WATER_BYTES + 1024 * 1024
+            seen = 0
+            while data := await reply.read():
+                seen += len(data)
+        assert seen == size
+
+
+async def test_idle_connections_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(OK) as place:
+        exchanges = place.exchanges()
+        await asked(exchanges)
+        monkeypatch.setattr(exchange, "KEEP_ALIVE_SECONDS", -1.0)
+        await asked(exchanges)
+        assert place.connections == 2
+
+
+async def test_no_name_leads_to_a_refused_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "is_refused", lambda host: host == "127.0.0.1")
+    async with serving(OK) as place:
+        with pytest.raises(GenerationUnavailable):
+            await asked(place.exchanges())
+
+
+async def test_nobody_listens() -> None:
+    async with serving(OK) as place:
+        pass
+    with pytest.raises(GenerationUnavailable) as refused:
+        await asked(place.exchanges())
+    assert refused.value.retry_after_seconds
