@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tests.bench import (
     courses_list,
+    embeddings,
     engine,
     first_event,
     gateway,
@@ -67,6 +68,7 @@ BENCHES = (
     Bench("first_event", ("first_event_hit", "first_event_miss"), first_event.measure),
     Bench("ingest", ("ingest/embedder",), ingest.measure),
     Bench("while_ingesting", ("search_while_ingesting_p95", "courses_while_ingesting_p99"), while_ingesting.measure),
+    Bench("embeddings", ("embeddings/saturated",), embeddings.measure),
     Bench("engine", engine.NAMES, engine.measure),
     Bench("gateway", GATEWAY, gateway.measure),
     Bench("jobs", ("jobs/celery", "jobs/dramatiq"), jobs.measure),
