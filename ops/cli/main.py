@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "jobs": ("ops.cli.jobs:jobs", "Work in the background: find it, understand it, start it again, call it off."),
     "queues": ("ops.cli.jobs:queues_group", "The queues of jobs, and their pauses."),
     "workers": ("ops.cli.jobs:workers_group", "The worker processes."),
+    "replay": ("ops.cli.replay:replay", "Run an answer again from its record and compare."),
     "adapters": (
         "ops.cli.adapters:adapters",
         "Private LoRA adapters of people, and the list that TGI wants at its start.",
