@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
@@ -44,6 +45,7 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than the client keeps an idle connection, so that the server is never the first to close."""
 
 SHUTDOWN_SECONDS = 10
+DRAIN_LOOK_SECONDS = 0.05
 LAST_WORDS_SECONDS = 2
 """Before the end of the grace, what still flows is ended with an error of its own, and has so long to be sent."""
 
@@ -99,20 +101,25 @@ def create_app(
 
 
 class Server(uvicorn.Server):
-    """Lets answers flow on when the process is told to stop, and tells their readers when there is no time left."""
+    """Lets answers flow on when the process is told to stop, and tells their readers when there is no time left.
+
+    Whoever asks for another meanwhile is still heard, and told to ask elsewhere (503).
+    """
 
     def __init__(self, config: uvicorn.Config, generation: Generation) -> None:
         super().__init__(config)
         self._generation = generation
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop within `timeout_graceful_shutdown` seconds."""
-        grace = self.config.timeout_graceful_shutdown or 0
-        end = asyncio.get_running_loop().call_later(max(0, grace - LAST_WORDS_SECONDS), self._generation.end)
-        try:
-            await super().shutdown(sockets)
-        finally:
-            end.cancel()
+        """Stop within `SHUTDOWN_SECONDS`; a second SIGINT does not wait."""
+        until = time.monotonic() + SHUTDOWN_SECONDS
+        self._generation.drain()
+        last_words_at = until - LAST_WORDS_SECONDS
+        while self._generation.answers and time.monotonic() < last_words_at and not self.force_exit:  # noqa: ASYNC110 - a flag
+            await asyncio.sleep(DRAIN_LOOK_SECONDS)
+        self._generation.end()
+        self.config.timeout_graceful_shutdown = max(LAST_WORDS_SECONDS, round(until - time.monotonic()))
+        await super().shutdown(sockets)
 
 
 def serve(settings: Settings) -> None:
@@ -143,7 +150,6 @@ def serve(settings: Settings) -> None:
         server_header=False,
         lifespan="on",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     # uvicorn raises the signal again when it is done; without a handler that would end us before the last spans are sent.
     for number in (signal.SIGTERM, signal.SIGINT):

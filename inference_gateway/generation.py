@@ -35,6 +35,7 @@ class Generation:
     def __init__(self, router: Router, ports: Ports | None = None) -> None:
         self.router = router
         self.ports = ports or unset_ports()
+        self._draining = False
         self._ending = Ending()
         self._behind: set[asyncio.Task[None]] = set()
 
@@ -42,6 +43,11 @@ class Generation:
     def model(self) -> str | None:
         """Name of the model that an empty name means, or None where no upstream is set up."""
         return next(iter(self.router.aliases.names), None)
+
+    @property
+    def answers(self) -> int:
+        """How many are under way at an upstream."""
+        return sum(member.in_flight for member in self.router.members.values())
 
     def open(self, request: ChatRequest, caller: Caller) -> Answer:
         """Return the answer; nothing happens until its first delta is awaited, which raises what can go wrong before.
@@ -58,7 +64,7 @@ class Generation:
         return answer
 
     async def _flow(self, request: ChatRequest, caller: Caller, answer: Answer) -> AsyncGenerator[ChatDelta, None]:
-        if self._ending.has_come:
+        if self._draining:
             raise GatewayUnavailable("The gateway is stopping.", retry_after_seconds=1)
         async with admit(self.ports.admission, request, caller) as admitted:
             ledger, draft = Ledger(), draft_of(admitted)
@@ -151,8 +157,13 @@ class Generation:
         if failure is not None:
             raise failure
 
+    def drain(self) -> None:
+        """Take no more requests; what is under way flows on."""
+        self._draining = True
+
     def end(self) -> None:
         """End the answers that still flow with an error of their own, and take no more."""
+        self._draining = True
         self._ending.come()
 
     async def close(self) -> None:
