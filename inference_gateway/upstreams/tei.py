@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from array import array
 from collections.abc import Sequence
 
@@ -20,19 +21,24 @@ from ops.runtime.logging import get_logger
 log = get_logger(__name__)
 
 ASK_AGAIN_SECONDS = 1.0
+TRUSTED_SECONDS = 10.0
+"""For so long what the server said it serves is taken to be so."""
+
 PROBE_QUERY = "What does the fox jump over?"
 
 
 class TeiEmbedder:
     """An embedding server. Its vectors have length 1; languages and prompts are judged by its model's name.
 
-    What it serves is asked in the background and again with each health check: its revision is in every stored vector.
+    What it serves is asked in the background, with each health check, and now and then before texts are sent: its revision
+    is in every stored vector.
     """
 
     def __init__(self, server: TeiServer) -> None:
         self._server = server
         self._room = Room()
         self._told: TeiInfo | None = None
+        self._told_at = 0.0
         self._info: ModelInfo | None = None
         self._trouble: GatewayError | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -50,6 +56,9 @@ class TeiEmbedder:
 
     async def embed(self, texts: Sequence[str], lane: Lane, *, truncate: bool = True) -> Embedded:
         """Embed in shares of the server's own size; raises as `TeiServer.ask`, `GatewayOverloaded` when too many wait."""
+        self.info()
+        if time.monotonic() - self._told_at > TRUSTED_SECONDS:
+            await self._notice_change()
         info = self.info()
         prompt = model_prompts(info.embedder, {})[lane]
         prompted = [prompt + text for text in texts] if prompt else texts
@@ -65,10 +74,7 @@ class TeiEmbedder:
         if self._info is None:
             raise self._trouble or StillLoading("asking the server")
         await self._server.check()
-        told = await self._server.info()
-        if told != self._told:
-            log.warning("embedding_server_changed", model=told.model_id, revision=told.model_sha)
-            await self._learn()
+        await self._notice_change()
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -89,12 +95,20 @@ class TeiEmbedder:
                 log.warning("embedding_server_silent", code=error.code)
                 await asyncio.sleep(ASK_AGAIN_SECONDS)
 
+    async def _notice_change(self) -> None:
+        told = await self._server.info()
+        self._told_at = time.monotonic()
+        if told != self._told:
+            log.warning("embedding_server_changed", model=told.model_id, revision=told.model_sha)
+            await self._learn()
+
     async def _learn(self) -> None:
         told = await self._server.info()
         if not told.is_of("embedding"):
             raise EmbedderFailed(f"{told.model_id} is no embedding model.")
         probe = await self._embed((PROBE_TEXT,), truncate=True)
         self._told = told
+        self._told_at = time.monotonic()
         self._info = ModelInfo(
             embedder=told.model_id,
             revision=told.model_sha or hashlib.sha256(told.model_id.encode()).hexdigest(),

@@ -61,7 +61,7 @@ class TeiServer:
         self._connections = connections
         self._seconds = seconds
         self._unavailable = unavailable
-        self._breaker = Breaker(rules or REST, on_change=self._breaker_changed)
+        self.breaker = Breaker(rules or REST, on_change=self._breaker_changed)
         metrics.BREAKER_STATE.labels(name).set(0)
 
     async def info(self) -> TeiInfo:
@@ -116,9 +116,9 @@ class TeiServer:
 
     @contextmanager
     def _judged(self) -> Iterator[None]:
-        leave = self._breaker.enter()
+        leave = self.breaker.enter()
         if leave is None:
-            wait = max(1, round(self._breaker.seconds_until_probe))
+            wait = max(1, round(self.breaker.seconds_until_probe))
             raise self._unavailable("The server failed lately and is given a rest.", retry_after_seconds=wait)
         outcome = "left"
         try:

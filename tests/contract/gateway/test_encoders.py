@@ -316,12 +316,14 @@ async def test_a_server_of_the_other_kind_is_refused(fake_reranker: FakeServer, 
     await reranker.aclose()
 
 
+@pytest.mark.parametrize("noticed_by", ["check", "embed"])
 async def test_another_model_behind_the_address_is_noticed(
-    tei_embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+    tei_embedder: Embedder, monkeypatch: pytest.MonkeyPatch, noticed_by: str
 ) -> None:
     monkeypatch.setattr("tests.fakes.tei_server.SHA", "b" * 40)
+    monkeypatch.setattr("inference_gateway.upstreams.tei.TRUSTED_SECONDS", 0.0)
 
-    await tei_embedder.check()
+    await (tei_embedder.check() if noticed_by == "check" else tei_embedder.embed(["red"], "query"))
 
     assert tei_embedder.info().revision == "b" * 40
 
