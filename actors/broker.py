@@ -10,7 +10,7 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
-from dramatiq import Message
+import msgspec
 from dramatiq.brokers.redis import RedisBroker
 
 from db.dispatch import BROKER_NAMESPACE
@@ -24,6 +24,20 @@ UNREAD_MESSAGE_TTL_MS = 3_600_000
 
 class MessagesUnavailable(Exception):
     """Redis gave no answer."""
+
+
+class _Options(msgspec.Struct):
+    redis_message_id: str
+
+
+class _Message(msgspec.Struct):
+    """What is read of one of Dramatiq's messages."""
+
+    args: tuple[UUID]
+    options: _Options
+
+
+_decoder = msgspec.json.Decoder(_Message)
 
 
 class Messages:
@@ -55,12 +69,12 @@ class Messages:
 
     def _take(self, queue: str, count: int) -> list[UUID]:
         try:
-            messages = [Message.decode(data) for data in self._broker.do_fetch(queue, count) if data is not None]
+            messages = [_decoder.decode(data) for data in self._broker.do_fetch(queue, count) if data is not None]
             if messages:
-                self._acknowledge(queue, [message.options["redis_message_id"] for message in messages])
+                self._acknowledge(queue, [message.options.redis_message_id for message in messages])
         except RedisError as error:
             raise MessagesUnavailable(type(error).__name__) from error
-        return [UUID(message.args[0]) for message in messages]
+        return [message.args[0] for message in messages]
 
     def _acknowledge(self, queue: str, message_ids: list[str]) -> None:
         """Do for several messages what the broker's `ack` does for one; where its keys are stands in its `dispatch.lua`."""
