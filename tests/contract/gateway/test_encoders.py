@@ -35,6 +35,7 @@ from tests.fakes.behaviours import Behaviour
 from tests.fakes.server import FakeServer
 from tests.fakes.tei_server import MAX_BATCH, SHA, logit, tei_server, vector
 from tests.gateways import HashingEncoder
+from tests.processes import until
 from tests.rerankers import WORDS, sentences
 
 tiny_cross_encoder = rerankers.tiny_cross_encoder
@@ -81,12 +82,13 @@ async def own_embedder() -> AsyncIterator[Embedder]:
     await slot.aclose()
 
 
-@pytest.fixture
-async def own_reranker(tiny_cross_encoder: Path) -> AsyncIterator[Reranker]:
+@pytest.fixture(scope="module")
+def own_reranker(tiny_cross_encoder: Path) -> Iterator[Reranker]:
     slot = RerankerSlot(str(tiny_cross_encoder))
-    await until_well(slot)
+    slot.start()
+    until(lambda: slot.progress.stage == "ready", 30)
     yield slot
-    await slot.aclose()
+    asyncio.run(slot.aclose())
 
 
 @pytest.fixture(params=["in this process", "tei"])
