@@ -40,6 +40,16 @@ class Generation:
         self._behind: set[asyncio.Task[None]] = set()
 
     @property
+    def ports(self) -> Ports:
+        """What stands behind the pipe; with it comes what tenants allow, which the router heeds from then on."""
+        return self._ports
+
+    @ports.setter
+    def ports(self, ports: Ports) -> None:
+        self._ports = ports
+        self.router.policy.consents = ports.text_may_leave
+
+    @property
     def model(self) -> str | None:
         """Name of the model that an empty name means, or None where no upstream is set up."""
         return next(iter(self.router.aliases.names), None)

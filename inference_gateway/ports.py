@@ -1,5 +1,6 @@
 """What the pipe needs from others: admission, adapters, cache and meter. `unset.py` stands in where none is set up."""
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
@@ -140,9 +141,10 @@ class Meter(Protocol):
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
-    """All that stands behind the pipe."""
+    """All that stands behind the pipe. `text_may_leave`: what tenants allow, None where nobody can know."""
 
     admission: Admission
     adapters: AdapterGate
     cache: ResponseCache
     meter: Meter
+    text_may_leave: Callable[[UUID | None], bool] | None = None

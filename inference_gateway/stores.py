@@ -52,7 +52,7 @@ async def open_stores(settings: Settings, unset: Ports, adapters: Serving | None
         if settings.database_url:
             await stack.enter_async_context(watched_database(settings, pool_size=POOL_SIZE, wait_seconds=OPEN_SECONDS))
             meter = await stack.enter_async_context(_metering(settings, policies))
-            unset = msgspec.structs.replace(unset, meter=meter)
+            unset = msgspec.structs.replace(unset, meter=meter, text_may_leave=policies.text_may_leave)
             accounts = await stack.enter_async_context(_accounting(redis, meter))
         admission = FairAdmission(Permits(_limits(settings)), accounts, policies.weight)
         stack.push_async_callback(admission.close)

@@ -2,7 +2,8 @@
 
 ```toml
 permits = 64                           # generations at a time, of all upstreams together
-external_tenants = ["0191…"]           # tenants whose text may go to upstreams marked external
+external_tenants = ["0191…"]           # only these may send text to upstreams marked external, and only if they allow it;
+                                       # without this line what each tenant allows decides alone
 
 [upstreams.gpu-1]
 api = "openai"                         # or tgi, embedded
@@ -63,7 +64,7 @@ class RoutingFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     aliases: Annotated[dict[AliasName, Chain], msgspec.Meta(min_length=1)]
     default: str = ""
     permits: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 64
-    external_tenants: frozenset[UUID] = frozenset()
+    external_tenants: frozenset[UUID] | None = None
 
 
 def read_routes(path: Path) -> RoutingFile:

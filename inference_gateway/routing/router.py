@@ -1,6 +1,6 @@
 """The third stage of the pipe: from a valid request to the upstreams to try, best first."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 import msgspec
@@ -12,6 +12,9 @@ from inference_gateway.routing.budget import RetryBudget
 from inference_gateway.routing.member import Member
 
 RETRY_AFTER_SECONDS = 2
+
+Consents = Callable[[UUID | None], bool]
+"""Whether a tenant allows its text to leave the installation."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -29,14 +32,22 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class ExternalPolicy:
-    """Whose text may leave the installation: the tenants named in the routing file."""
+    """Whose text may leave the installation: one rule, asked for every request before an external upstream is considered.
 
-    def __init__(self, tenants: Iterable[UUID] = ()) -> None:
-        self._tenants = frozenset(tenants)
+    Whoever runs the gateway may name tenants in the routing file, and each tenant says what it allows: where both speak, both
+    must allow it. A file that names none (None) leaves it to the tenants; a gateway that cannot know what they say (no
+    database) allows only those that the file names. Text of nobody's never leaves.
+    """
+
+    def __init__(self, tenants: Iterable[UUID] | None = None) -> None:
+        self._tenants = None if tenants is None else frozenset(tenants)
+        self.consents: Consents | None = None
 
     def allows(self, tenant_id: UUID | None) -> bool:
         """Tell whether a tenant's requests may go to an external upstream."""
-        return tenant_id in self._tenants
+        if tenant_id is None or (self._tenants is not None and tenant_id not in self._tenants):
+            return False
+        return self._tenants is not None if self.consents is None else self.consents(tenant_id)
 
 
 class Router:
@@ -46,7 +57,7 @@ class Router:
         self.members = {member.name: member for member in members}
         self.aliases = aliases
         self.retries = RetryBudget()
-        self._policy = policy or ExternalPolicy()
+        self.policy = policy or ExternalPolicy()
 
     def route(self, alias: Alias, tenant_id: UUID | None, adapter_sha256: str) -> Route:
         """Return whom to ask; breakers are asked only when it comes to that.
@@ -68,7 +79,7 @@ class Router:
 
     def _open_to(self, replicas: tuple[Member, ...], tenant_id: UUID | None) -> tuple[Member, ...]:
         return tuple(
-            one for one in replicas if not one.draining and (not one.traits.external or self._policy.allows(tenant_id))
+            one for one in replicas if not one.draining and (not one.traits.external or self.policy.allows(tenant_id))
         )
 
 

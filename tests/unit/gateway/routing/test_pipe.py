@@ -299,3 +299,38 @@ async def test_when_the_end_comes_open_answers_end_with_an_error_and_no_new_ones
     assert first.text == PIECES[0]
     assert bench.meter.records[0].error_code == "gateway_unavailable"
     assert (only.breaker.state, only.in_flight) == ("closed", 0)
+
+
+@pytest.mark.parametrize(
+    ("named", "consents", "may_leave"),
+    [
+        (None, None, False),
+        (None, False, False),
+        (None, True, True),
+        ([TENANT], None, True),
+        ([TENANT], False, False),
+        ([TENANT], True, True),
+        ([], True, False),
+        ([], None, False),
+    ],
+)
+async def test_text_leaves_only_where_everybody_who_has_a_say_allows_it(
+    named: list[UUID] | None, consents: bool | None, may_leave: bool
+) -> None:
+    outside = member("cloud", external=True)
+    bench = Bench((outside,), policy=ExternalPolicy(named))
+    asked: list[UUID | None] = []
+
+    def says(tenant_id: UUID | None) -> bool:
+        asked.append(tenant_id)
+        return bool(consents)
+
+    bench.pipe.ports = msgspec.structs.replace(bench.pipe.ports, text_may_leave=says if consents is not None else None)
+    if may_leave:
+        assert (await bench.ask())[1].upstream == "cloud"
+    else:
+        with pytest.raises(GenerationUnavailable):
+            await bench.ask()
+    assert bool(scripted(outside).asked) is may_leave
+    assert set(asked) <= {TENANT}
+    assert not bench.pipe.router.policy.allows(None), "what is asked for nobody has nobody's leave"
