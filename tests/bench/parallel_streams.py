@@ -15,7 +15,8 @@ STREAMS = 500
 TOKENS = 40
 SPREAD_SECONDS = 1.0
 LIMIT_SECONDS = 60.0
-_WRITTEN = re.compile(rb'"content": ?" (\d+\.\d+)"')
+_WRITTEN = re.compile(rb'"content": ?"((?: \d+\.\d+)+)"')
+"""One piece, or several that came together."""
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -56,7 +57,7 @@ async def _read(session: aiohttp.ClientSession, headers: Mapping[str, str], numb
         async with session.post("/v1/chat/completions", json=body, headers=headers) as response:
             async for line in response.content:
                 if (written := _WRITTEN.search(line)) is not None:
-                    delays += [(time.monotonic() - float(written[1])) * 1000]
+                    delays += [(time.monotonic() - float(moment)) * 1000 for moment in written[1].split()]
     except (aiohttp.ClientError, TimeoutError):
         pass  # the answer is not whole, and counted as that
     return delays
