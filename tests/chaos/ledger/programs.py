@@ -1,7 +1,8 @@
 """The processes of a ledger run: worker and clock as they are, with an impatient lease, and who asks for the work.
 
 `LEDGER_WITHOUT` takes a guard out, in these processes and nowhere else: `fencing` lets a replaced attempt write all the
-same, `reconciler` leaves what died where it lies.
+same, whoever has the job and whether it still runs; `reconciler` leaves what died where it lies. Without the token alone,
+while a job that has ended stays ended, effects are still single, but the attempt that has the job is left without an end.
 """
 
 import asyncio
