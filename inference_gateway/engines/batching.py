@@ -70,6 +70,13 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
 
 
+class Bounds(msgspec.Struct, frozen=True):
+    """The most tokens that an item may have, 0 for any, and the JSON pointer of the list that it stands in."""
+
+    tokens: int
+    pointer: str
+
+
 class Trade(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine does, for its logs and errors, and how it is measured."""
 
@@ -98,11 +105,12 @@ class BatchingEngine(Generic[Item]):
         for worker in self._workers:
             worker.start()
 
-    async def compute(self, items: Sequence[Item], lane: Lane) -> Embedded:
+    async def compute(self, items: Sequence[Item], lane: Lane, within: Bounds | None = None) -> Embedded:
         """Return one row for each item. Cancelling the call drops what has not been computed yet.
 
         Raises:
             GatewayOverloaded: the lane is full.
+            RequestRefused: an item is not `within` bounds.
             GatewayError: of the trade's kind: the model failed on this request or the engine is closed.
         """
         self._queue.reserve(lane, len(items))
@@ -111,7 +119,10 @@ class BatchingEngine(Generic[Item]):
         tokens = 0
         try:
             for start in range(0, len(items), TEXTS_TOKENISED_AT_ONCE):
-                works = await self._prepare(ticket, start, items[start : start + TEXTS_TOKENISED_AT_ONCE], lane)
+                some = items[start : start + TEXTS_TOKENISED_AT_ONCE]
+                if within is not None and within.tokens > 0:
+                    await self._refuse_longer(some, start, lane, within)
+                works = await self._prepare(ticket, start, some, lane)
                 unfilled -= len(works)
                 if not self._queue.put(lane, works):
                     raise self._closing()
@@ -120,19 +131,6 @@ class BatchingEngine(Generic[Item]):
         finally:
             self._queue.release(lane, unfilled)
             self._queue.discard(ticket)
-
-    async def refuse_longer(self, items: Sequence[Item], lane: Lane, limit: int, pointer: str) -> None:
-        """Raise `RequestRefused` with the place of the first item of more than `limit` tokens; 0 is no limit."""
-        if limit == 0:
-            return
-        loop = asyncio.get_running_loop()
-        lengths = await loop.run_in_executor(self._tokeniser, self._encoder.lengths, items, lane)
-        for index, tokens in enumerate(lengths):
-            if tokens > limit:
-                raise RequestRefused(
-                    f"This text has {tokens} tokens; the model takes {limit}. Set `truncate` to have it cut.",
-                    pointer=f"{pointer}/{index}",
-                )
 
     async def check(self) -> None:
         """Return at once when a batch succeeded lately, else compute a fixed sentence.
@@ -152,6 +150,16 @@ class BatchingEngine(Generic[Item]):
         for worker in self._workers:
             worker.join(timeout=CLOSE_SECONDS)
         self._tokeniser.shutdown(wait=False, cancel_futures=True)
+
+    async def _refuse_longer(self, items: Sequence[Item], start: int, lane: Lane, within: Bounds) -> None:
+        loop = asyncio.get_running_loop()
+        lengths = await loop.run_in_executor(self._tokeniser, self._encoder.lengths, items, lane)
+        for index, tokens in enumerate(lengths, start):
+            if tokens > within.tokens:
+                raise RequestRefused(
+                    f"This text has {tokens} tokens; the model takes {within.tokens}. Set `truncate` to have it cut.",
+                    pointer=f"{within.pointer}/{index}",
+                )
 
     def _closing(self) -> GatewayError:
         return self._trade.failed(f"The {self._trade.name} engine is shutting down.", retry_after_seconds=1)
@@ -217,6 +225,4 @@ class BatchingEmbedder(BatchingEngine[str]):
             RequestRefused: a text is too long and may not be cut.
             GatewayOverloaded, EmbedderFailed: as `compute`.
         """
-        if not truncate:
-            await self.refuse_longer(texts, lane, self.info.max_tokens, "/inputs")
-        return await self.compute(texts, lane)
+        return await self.compute(texts, lane, None if truncate else Bounds(self.info.max_tokens, "/inputs"))

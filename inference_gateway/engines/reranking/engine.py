@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from inference_gateway.engines import metrics
-from inference_gateway.engines.batching import PROBE_TEXT, BatchingEngine, Encoder, Trade
+from inference_gateway.engines.batching import PROBE_TEXT, BatchingEngine, Bounds, Encoder, Trade
 from inference_gateway.engines.protocol import Scores
 from inference_gateway.errors import RerankingUnavailable
 
@@ -37,9 +37,7 @@ class BatchingReranker(BatchingEngine[Pair]):
             RerankingUnavailable: the model failed on this request, or the engine is closed.
         """
         pairs = [(query, text) for text in texts]
-        if not truncate:
-            await self.refuse_longer(pairs, "passage", self._max_tokens, "/texts")
-        computed = await self.compute(pairs, "passage")
+        computed = await self.compute(pairs, "passage", None if truncate else Bounds(self._max_tokens, "/texts"))
         values = array("f", b"".join(computed.rows))
         if sys.byteorder == "big":
             values.byteswap()

@@ -7,7 +7,7 @@ import pytest
 
 from inference_gateway.engines.batching import PROBE_TEXT, BatchingEmbedder
 from inference_gateway.engines.lanes import LaneLimits
-from inference_gateway.errors import EmbedderFailed, GatewayOverloaded
+from inference_gateway.errors import EmbedderFailed, GatewayOverloaded, RequestRefused
 from tests.gateways import HashingEncoder, vector_bytes
 
 
@@ -124,6 +124,21 @@ async def test_a_failing_batch_fails_its_requests_and_no_later_one(
     encoder.failure = None
 
     assert (await engine.embed(["x"], "passage")).rows == [vector_bytes("x")]
+
+
+async def test_a_text_too_long_is_refused_with_its_place_and_leaves_no_trace(
+    engine: BatchingEmbedder, encoder: HashingEncoder
+) -> None:
+    encoder.gate.clear()
+    texts = ["short"] * 40 + ["word " * 129]
+
+    with pytest.raises(RequestRefused, match="takes 128") as refused:
+        await engine.embed(texts, "passage", truncate=False)
+
+    assert refused.value.pointer == "/inputs/40"
+    assert engine._queue.waiting("passage") == 0
+    encoder.gate.set()
+    assert len((await engine.embed(texts, "passage")).rows) == 41
 
 
 async def test_closing_fails_what_waits(engine: BatchingEmbedder, encoder: HashingEncoder) -> None:
