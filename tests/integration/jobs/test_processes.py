@@ -15,8 +15,9 @@ from backend.documents.schemas import Accepted
 from db import query
 from db.session import LEADER_LOCK_CLASS, SessionLock
 from ops.runtime.settings import Settings
+from tests import campus
 from tests.installation import Installation, installed, settings_for
-from tests.processes import Gateway, Running, held_up, process, start
+from tests.processes import RUN, Gateway, Running, held_up, process, start
 from tests.servers import Database
 from tests.vectors import RunningVectors
 
@@ -24,6 +25,10 @@ pytestmark = pytest.mark.long
 
 RECOVERY_SECONDS = 3.0
 TAKEOVER_SECONDS = 10.0
+CANNOT_END = (
+    "import time; from actors import clock; from actors.clock import run_clock as run; "
+    "clock.EXIT_SECONDS = 1.0; clock.close_dispatch = lambda: time.sleep(100)"
+)
 
 
 @pytest.fixture
@@ -118,6 +123,17 @@ async def test_a_clock_that_stands_still_makes_room_for_the_other(database: Data
     assert silent.lost.is_set()
     assert not await silent.is_held()
     await other.release()
+
+
+async def test_a_clock_that_cannot_end_shows_where_it_waits_and_is_cut_off(
+    database: Database, valkey_url: str, broker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RUN, "clock", CANNOT_END)
+    addresses = {"broker_url": broker_url, "object_store_url": f"file://{tmp_path}/objects"}
+    settings = campus.settings_for(database.url, valkey_url, data_dir=tmp_path, **addresses)
+    with process("clock", settings, tmp_path) as clock:
+        assert clock.stop() == 1
+    assert "actors/clock.py" in clock.log.read_text()
 
 
 async def _start(name: str, settings: Settings, folder: Path, environment: dict[str, str] | None = None) -> Running:
