@@ -55,7 +55,8 @@ class Admission(Protocol):
 
 
 class AuthorisedAdapter(msgspec.Struct, frozen=True, kw_only=True):
-    """An adapter whose owner made the request. `id` is `namespace@sha256`.
+    """An adapter whose owner made the request. `id` is `namespace@sha256`. One in quarantine is nowhere used: not by a server
+    that was given it at its start either.
 
     Only a gate makes one that counts: it is worth nothing to the engine without the gate's `proof`.
     """
@@ -67,6 +68,7 @@ class AuthorisedAdapter(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: UUID | None = None
     user_id: UUID | None = None
     proof: bytes = b""
+    is_quarantined: bool = False
 
 
 class AdapterGate(Protocol):

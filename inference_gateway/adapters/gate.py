@@ -7,9 +7,11 @@ against the person in the signed service token. What is foreign and what is not 
 import hmac
 from uuid import UUID
 
+import msgspec
+
 from inference_gateway.adapters.authority import Authority
 from inference_gateway.adapters.faults import ManifestForged, StoreUnavailable
-from inference_gateway.adapters.library import AdapterLibrary
+from inference_gateway.adapters.library import AdapterLibrary, Standing
 from inference_gateway.adapters.manifest import Manifest
 from inference_gateway.adapters.metrics import DENIED
 from inference_gateway.adapters.names import AdapterName
@@ -34,31 +36,32 @@ class RegistryGate:
     async def authorise(self, adapter_id: str, caller: Caller) -> AuthorisedAdapter:
         """Return the adapter of that name if it is the caller's own.
 
-        A quarantined one is authorised, since it is the caller's: the engine gives the base model in its place.
+        A quarantined one is authorised, since it is the caller's, and says so: the base model answers in its place.
 
         Raises:
             AdapterUnknown: there is none, it was revoked, it is another's, or the token was made for another adapter.
             GatewayUnavailable: the registry does not answer.
         """
         name = AdapterName.parse(adapter_id)
-        manifest = await self._manifest(name, caller)
-        if manifest is None or caller.user_id is None or not self._is_permitted(manifest, caller):
+        found = await self._found(name, caller)
+        if found is None or caller.user_id is None or not self._is_permitted(found.manifest, caller):
             DENIED.inc()
             log.warning(
                 "adapter_denied",
                 adapter_id=str(name) if name else "",
                 tenant_id=str(caller.tenant_id),
                 user_id=str(caller.user_id),
-                is_foreign=manifest is not None,
+                is_foreign=found is not None,
             )
             raise AdapterUnknown(pointer=POINTER)
-        return self._authority.vouch(manifest, caller.user_id)
+        adapter = self._authority.vouch(found.manifest, caller.user_id)
+        return msgspec.structs.replace(adapter, is_quarantined=True) if found.is_quarantined else adapter
 
-    async def _manifest(self, name: AdapterName | None, caller: Caller) -> Manifest | None:
+    async def _found(self, name: AdapterName | None, caller: Caller) -> Standing | None:
         if name is None or caller.tenant_id is None:
             return None
         try:
-            return await self._library.manifest(name, caller.tenant_id)
+            return await self._library.standing(name, caller.tenant_id)
         except ManifestForged:
             return None
         except StoreUnavailable:

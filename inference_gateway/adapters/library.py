@@ -37,6 +37,13 @@ class Artefact(msgspec.Struct, frozen=True, kw_only=True):
     is_pinned: bool = False
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """An adapter that was not revoked."""
+
+    manifest: Manifest
+    is_quarantined: bool
+
+
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
     """An adapter and its state; no manifest where the signature does not hold."""
 
@@ -73,6 +80,11 @@ class AdapterLibrary:
         return str(manifest.name)
 
     async def manifest(self, name: AdapterName, tenant_id: UUID) -> Manifest | None:
+        """Return the manifest as `standing` does."""
+        found = await self.standing(name, tenant_id)
+        return None if found is None else found.manifest
+
+    async def standing(self, name: AdapterName, tenant_id: UUID) -> Standing | None:
         """Return the verified manifest of an adapter that was not revoked; None where there is none.
 
         Raises:
@@ -83,10 +95,11 @@ class AdapterLibrary:
         if entry is None or entry.state == "revoked":
             return None
         try:
-            return self._verified(entry, name, tenant_id)
+            manifest = self._verified(entry, name, tenant_id)
         except AdapterFault as fault:
             await self.quarantine(name, tenant_id, fault)
             raise ManifestForged from fault
+        return Standing(manifest=manifest, is_quarantined=entry.state == "quarantined")
 
     async def fetch(self, adapter: AuthorisedAdapter) -> Artefact:
         """Return the weights, verified; corrupt ones are put into quarantine.

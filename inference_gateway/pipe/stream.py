@@ -97,7 +97,7 @@ async def _open(choice: Choice, valid: Valid, ending: Ending, *, last: bool) -> 
         raise GenerationUnavailable(
             "The generation server failed lately and is given a rest.", retry_after_seconds=wait
         )
-    adapter = valid.adapter if valid.adapter is not None and member.serves(valid.adapter.id) else None
+    adapter = valid.adapter if valid.adapter is not None and member.serves(valid.adapter) else None
     rest = _answer(member, leave, valid, _patience(member.deadlines, last), ending, with_adapter=adapter is not None)
     if valid.request.whole:
         rest = _replay([delta async for delta in rest])

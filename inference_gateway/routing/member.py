@@ -14,6 +14,7 @@ from inference_gateway.errors import (
     RequestRefused,
     UpstreamBroken,
 )
+from inference_gateway.ports import AuthorisedAdapter
 from inference_gateway.routing import metrics
 from inference_gateway.routing.breaker import Breaker, Pass, Rules, State
 from inference_gateway.upstreams.deadlines import Deadlines
@@ -74,9 +75,10 @@ class Member:
         """Whether it asked to be left alone for a while (429 with `Retry-After`)."""
         return self._clock() < self._rests_until
 
-    def serves(self, adapter_id: str) -> bool:
-        """Tell whether it can answer with this adapter."""
-        return self.traits.adapters is None or adapter_id in self.traits.adapters
+    def serves(self, adapter: AuthorisedAdapter) -> bool:
+        """Tell whether it can answer with this adapter, and may."""
+        known = self.traits.adapters is None or adapter.id in self.traits.adapters
+        return known and not adapter.is_quarantined
 
     def began(self) -> None:
         """Count an answer under way."""

@@ -10,6 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from inference_gateway.adapters.faults import WeightsCorrupt
 from inference_gateway.contract import GENERATE_PURPOSE
 from ops.runtime.settings import Settings
 from ops.runtime.tokens import ServiceClaims, ServiceTokens
@@ -100,3 +101,15 @@ async def test_each_upstream_does_what_it_can(scene: Scene) -> None:
     assert "x-lyceum-adapter" not in plain.headers
     assert plain.headers["x-lyceum-degraded"] == "true"
     assert scene.canary.id not in str(scene.plain.generations()[-1].body)
+
+
+async def test_what_is_in_quarantine_is_used_nowhere(scene: Scene) -> None:
+    with open_house(scene.house) as url:
+        assert scene.ask(url, "own").headers["x-lyceum-degraded"] == "false"
+        await scene.house.library.quarantine(scene.canary.manifest.name, TENANT, WeightsCorrupt())
+        own, given = scene.ask(url, "own"), scene.ask(url, "given")
+
+    assert (own.status_code, given.status_code) == (200, 200)
+    assert {reply.headers["x-lyceum-degraded"] for reply in (own, given)} == {"true"}
+    assert scene.canary.word not in own.text
+    assert "adapter_id" not in scene.tgi.generations()[-1].body["parameters"]

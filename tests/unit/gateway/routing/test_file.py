@@ -1,10 +1,13 @@
 """The routing file: what it makes, and what it refuses in a sentence that names the place."""
 
 from pathlib import Path
+from uuid import uuid4
 
+import msgspec
 import pytest
 
 from inference_gateway.errors import ModelUnknown
+from inference_gateway.ports import AuthorisedAdapter
 from inference_gateway.routing.build import router_from
 from inference_gateway.upstreams.direct import DirectUpstream
 from inference_gateway.upstreams.tgi import TgiUpstream
@@ -64,8 +67,10 @@ def test_a_file_becomes_upstreams_and_names(tmp_path: Path) -> None:
     assert isinstance(gpu.upstream, DirectUpstream)
     assert isinstance(tgi.upstream, TgiUpstream)
     assert gpu.deadlines.first_seconds == 20
-    assert tgi.serves("cohort@" + "a" * 64)
-    assert not tgi.serves("cohort@" + "b" * 64)
+    listed = AuthorisedAdapter(id="cohort@" + "a" * 64, sha256="a" * 64, owner_id=uuid4(), base_revision="")
+    assert tgi.serves(listed)
+    assert not tgi.serves(msgspec.structs.replace(listed, id="cohort@" + "b" * 64))
+    assert not tgi.serves(msgspec.structs.replace(listed, is_quarantined=True))
     assert gpu.model_hash == router.members["gpu-2"].model_hash != tgi.model_hash
 
 
