@@ -103,7 +103,7 @@ class Generation:
         model_hash = route.choices[0].member.model_hash
         key = self.ports.cache.key(valid.request, valid.caller, model_hash, valid.adapter)
         if key is not None and (known := await self.ports.cache.get(key)) is not None:
-            answer.facts = _facts_of(known, valid, answer.facts)
+            answer.facts = _facts_of(known, valid, msgspec.structs.replace(answer.facts, model_hash=model_hash))
             for delta in known.deltas:
                 yield delta
             return

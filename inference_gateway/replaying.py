@@ -98,7 +98,6 @@ async def _opened(row: LogRow, runs: Runs) -> Run:
 
 
 async def _check_model(row: LogRow, gateway: GatewayClient) -> None:
-    """Compare the model of now with that of then, which the record of a kept answer does not name."""
     try:
         overview = await gateway.upstreams()
     except GatewayError as error:
@@ -106,7 +105,7 @@ async def _check_model(row: LogRow, gateway: GatewayClient) -> None:
     upstream = next((one for one in overview.upstreams if one.name == row.upstream), None)
     if upstream is None:
         raise ReplayImpossible(f"the upstream {row.upstream}, which answered then, is not set up any more")
-    if row.model_hash and upstream.model_hash != row.model_hash:
+    if upstream.model_hash != row.model_hash:
         raise ReplayImpossible(f"{row.upstream} has another model now")
 
 
