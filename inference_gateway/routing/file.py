@@ -1,20 +1,6 @@
 """The routing file (`LYCEUM_ROUTES`, TOML): upstreams, the names that lead to them, whose text may leave the house.
 
-```toml
-permits = 64                           # generations at a time, of all upstreams together
-external_tenants = ["0191…"]           # only these may send text to upstreams marked external, and only if they allow it;
-                                       # without this line what each tenant allows decides alone
-
-[upstreams.gpu-1]
-api = "openai"                         # or tgi, embedded
-url = "http://10.0.0.5:8000"
-model = "qwen3-8b"
-key = "GPU_KEY"                        # the variable that holds the key; GPU_KEY_FILE works too
-price = { prompt = 0.0005, completion = 0.0015 }   # of 1,000 tokens, for the records
-
-[aliases]
-"tutor@stable" = [["gpu-1", "gpu-2"], "cloud"]   # equal replicas, then who stands in
-```
+`ops/routes.example.toml` shows every key and says what it means.
 """
 
 import tomllib

@@ -1,5 +1,6 @@
 """The routing file: what it makes, and what it refuses in a sentence that names the place."""
 
+import tomllib
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,10 +10,12 @@ import pytest
 from inference_gateway.errors import ModelUnknown
 from inference_gateway.ports import AuthorisedAdapter
 from inference_gateway.routing.build import router_from
+from inference_gateway.routing.file import RoutingFile, UpstreamEntry, read_routes
 from inference_gateway.upstreams.direct import DirectUpstream
 from inference_gateway.upstreams.tgi import TgiUpstream
 from ops.runtime.settings import Settings, SettingsError, load_settings
 
+EXAMPLE = Path(__file__).parents[4] / "ops/routes.example.toml"
 GOOD = """
 default = "tutor"
 external_tenants = ["00000000-0000-0000-0000-000000000001"]
@@ -117,3 +120,11 @@ def test_the_setting_and_the_simple_way(tmp_path: Path) -> None:
     assert router.aliases.find("tutor@stable").name == "tutor"
     with pytest.raises(SettingsError, match="GENERATION_URL takes no link-local"):
         router_from(Settings(generation_url="http://169.254.169.254/"))
+
+
+def test_the_example_can_be_read_and_shows_every_key() -> None:
+    read_routes(EXAMPLE)
+    content = tomllib.loads(EXAMPLE.read_text())
+    assert set(content) == {field.name for field in msgspec.structs.fields(RoutingFile)}
+    shown = {key for entry in content["upstreams"].values() for key in entry}
+    assert shown == {field.name for field in msgspec.structs.fields(UpstreamEntry)}
