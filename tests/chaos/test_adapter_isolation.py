@@ -42,6 +42,7 @@ async def pool(house: House) -> AsyncIterator[None]:
     await close_database()
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("pool")
 async def test_ten_thousand_requests_and_nobody_hears_another_s_word(house: House, tmp_path: Path) -> None:
     attacked, (revoked, spoiled) = house.canaries[:CANARIES], house.canaries[CANARIES:]
