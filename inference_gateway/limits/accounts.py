@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -14,6 +15,7 @@ from db.repositories.quotas import QuotaRow
 from inference_gateway.caller import Caller
 from inference_gateway.limits.buckets import Bucket, Ledger, LocalLedger, Taken, buckets_of
 from inference_gateway.limits.redis_ledger import RedisLedger
+from inference_gateway.limits.shared import Shared
 from ops.runtime.logging import get_logger
 from ops.runtime.redis import Redis, RedisError
 from ops.runtime.telemetry import REGISTRY
@@ -51,6 +53,8 @@ class Accounts:
         self._local = LocalLedger()
         self._before_reading = before_reading
         self._known: OrderedDict[_Who, tuple[float, tuple[Bucket, ...]]] = OrderedDict()
+        self._reading: Shared[_Who, list[QuotaRow]] = Shared()
+        self._filling: Shared[tuple[bool, str], None] = Shared()
         self._recent: dict[str, tuple[float, Bucket]] = {}
 
     async def reserve(self, caller: Caller, wanted: int, least: int) -> Reservation:
@@ -107,8 +111,11 @@ class Accounts:
             if not taken.unknown:
                 return taken
             for bucket in taken.unknown:
-                await ledger.fill(bucket, await self._used(bucket))
+                await self._filling.do((ledger is self._local, bucket.key), partial(self._fill, ledger, bucket))
         raise RedisError("buckets do not stay")
+
+    async def _fill(self, ledger: Ledger, bucket: Bucket) -> None:
+        await ledger.fill(bucket, await self._used(bucket))
 
     async def _used(self, bucket: Bucket) -> float:
         """Return what the records say; half of a bucket counts as used while they cannot be read."""
@@ -128,12 +135,13 @@ class Accounts:
         if known is not None and known[0] > time.monotonic():
             return known[1]
         try:
-            buckets = buckets_of(caller.tenant_id, await quotas.quotas_for(*who))
+            rows = await self._reading.do(who, partial(quotas.quotas_for, *who))
         except DatabaseError:
             if known is not None:
                 return known[1]
             quota = msgspec.structs.replace(EMERGENCY, subject_id=caller.user_id)
             return buckets_of(caller.tenant_id, [quota])
+        buckets = buckets_of(caller.tenant_id, rows)
         self._known[who] = (time.monotonic() + KNOWN_SECONDS, buckets)
         if len(self._known) > KNOWN_CALLERS:
             self._known.popitem(last=False)
