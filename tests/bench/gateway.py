@@ -2,8 +2,9 @@
 
 The product is as in production: it checks the token of each caller, keeps four quotas for each in Redis, queues fairly, has
 breakers and writes a record of each request to PostgreSQL. LiteLLM checks one master key and has no database; Portkey checks
-nothing. A peer that does not serve is left out, and the figure says so. They take turns at 8 connections, whole
-answers and streamed ones; then each has 500 streams side by side. Also alone: `python -m tests.bench.gateway`.
+nothing. A peer that does not serve is left out, and the figure says so. They take turns at 8 connections: whole answers and
+streamed ones as fast as they come, where what a request waits for is the others, and whole answers that the model thinks about
+for 50 ms, where it is the gateway alone; then each has 500 streams side by side. Also alone: `python -m tests.bench.gateway`.
 """
 
 import json
@@ -26,6 +27,7 @@ WARM_UP_SECONDS = 2
 ROUNDS = 3
 ANSWER_TOKENS = 16
 PEERS = ("litellm", "portkey")
+WHOLE, STREAMED, THOUGHTFUL = "whole", "streamed", "thoughtful"
 PROMPT = "Answer from the passages alone. Gradient descent follows the negative gradient of the loss. " * 12
 PER_TOKEN = 1e6 / (STREAMS * TOKENS)
 
@@ -43,51 +45,54 @@ Runs = Mapping[str, Sequence[Run]]
 def measure(_site: Site | None, console: Console) -> list[Figure]:
     """Return the figures of whole answers, of streamed ones and of many streams at once."""
     with job_site() as site, running_gateways(site, console) as gateways:
-        whole = _in_turns(gateways, False, console)
-        streamed = _in_turns(gateways, True, console)
+        whole = _in_turns(gateways, WHOLE, console)
+        streamed = _in_turns(gateways, STREAMED, console)
+        thoughtful = _in_turns(gateways, THOUGHTFUL, console)
         watched = {gateway.name: _watch(gateway, console) for gateway in gateways}
     return [
         *_rates("gateway", whole),
         *_added("gateway_added", whole),
         *_rates("gateway_streamed", streamed),
         *_added("gateway_streamed_added", streamed),
+        *_added("gateway_thoughtful_added", thoughtful),
         *_side_by_side(watched),
     ]
 
 
-def _in_turns(gateways: Sequence[Gateway], stream: bool, console: Console) -> Runs:
+def _in_turns(gateways: Sequence[Gateway], answers: str, console: Console) -> Runs:
     runs: dict[str, list[Run]] = {gateway.name: [] for gateway in gateways}
-    serving = [gateway for gateway in gateways if _serves(gateway, stream, console)]
+    serving = [gateway for gateway in gateways if _serves(gateway, answers, console)]
     for _ in range(ROUNDS):
         for gateway in serving:
-            runs[gateway.name].append(_run(gateway, stream, SECONDS))
+            runs[gateway.name].append(_run(gateway, answers, SECONDS))
         rates = {name: seen[-1].load.per_second for name, seen in runs.items() if seen}
         console.print("  " + ", ".join(f"{name} {rate:.0f}/s" for name, rate in rates.items()))
     return runs
 
 
-def _serves(gateway: Gateway, stream: bool, console: Console) -> bool:
+def _serves(gateway: Gateway, answers: str, console: Console) -> bool:
     """Warm up; the upstream and the product must serve."""
     try:
-        _run(gateway, stream, WARM_UP_SECONDS)
+        _run(gateway, answers, WARM_UP_SECONDS)
     except RuntimeError as error:
         if gateway.name not in PEERS:
             raise
-        console.print(f"  {gateway.name} does not serve {'streamed' if stream else 'whole'} answers: {error}")
+        console.print(f"  {gateway.name} does not serve {answers} answers: {error}")
         return False
     return True
 
 
-def _run(gateway: Gateway, stream: bool, seconds: int) -> Run:
+def _run(gateway: Gateway, answers: str, seconds: int) -> Run:
     used = gateway.cpu_seconds
-    load = run_requests(gateway.url, _requests(gateway, stream), CONNECTIONS, seconds)
+    load = run_requests(gateway.url, _requests(gateway, answers), CONNECTIONS, seconds)
     return Run(load, (gateway.cpu_seconds - used) / load.requests * 1e6)
 
 
-def _requests(gateway: Gateway, stream: bool) -> list[str]:
-    messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": "What does it follow?"}]
+def _requests(gateway: Gateway, answers: str) -> list[str]:
+    question = "What does it follow?" + (" Thoughtfully." if answers == THOUGHTFUL else "")
+    messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": question}]
     wanted = {"model": MODEL, "messages": messages, "max_tokens": ANSWER_TOKENS, "temperature": 0.7}
-    body = json.dumps(wanted | ({"stream": True} if stream else {}))
+    body = json.dumps(wanted | ({"stream": True} if answers == STREAMED else {}))
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {gateway.url.removeprefix('http://')}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return [

@@ -1,7 +1,8 @@
 """`python -m tests.bench.quick_upstream PORT`: an OpenAI-compatible server that costs next to nothing.
 
 Answers have as many pieces as `max_tokens` asks for. They come at once, unless the conversation says `Slowly`: then one
-comes every `SECONDS_PER_PIECE`, and is the moment of the system's monotonic clock at which it was written.
+comes every `SECONDS_PER_PIECE`, and is the moment of the system's monotonic clock at which it was written; or `Thoughtfully`:
+then the answer comes as a whole after `THINKING_SECONDS`.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from typing import cast
 import uvloop
 
 SECONDS_PER_PIECE = 0.125
+THINKING_SECONDS = 0.05
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _TOKENS = re.compile(rb'"max_tokens": *(\d+)')
 _STREAM = re.compile(rb'"stream": *true')
@@ -58,7 +60,9 @@ class Connection(asyncio.Protocol):
             return
         wanted = _TOKENS.search(body)
         tokens = int(wanted[1]) if wanted else 16
-        if not _STREAM.search(body):
+        if b"Thoughtfully" in body:
+            asyncio.get_running_loop().call_later(THINKING_SECONDS, self._transport.write, _whole(tokens))
+        elif not _STREAM.search(body):
             self._transport.write(_whole(tokens))
         elif b"Slowly" in body:
             self._slow = asyncio.ensure_future(self._write_slowly(tokens))

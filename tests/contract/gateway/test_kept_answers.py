@@ -84,7 +84,7 @@ async def test_the_second_same_question_is_a_hit(kept: GatewayClient, fake_opena
         {"seed": 4},
         {"max_tokens": 9},
     ],
-    ids=str,
+    ids=["documents", "scope", "course", "no course", "tenant", "seed", "length"],
 )
 async def test_another_scope_course_or_tenant_never_hits(kept: GatewayClient, other: dict[str, Any]) -> None:
     await ask(kept)
