@@ -56,7 +56,7 @@ async def test_a_job_that_fails_for_good(bus: Bus) -> None:
 
 async def test_jobs_that_the_clock_finds_dead(bus: Bus) -> None:
     lost, late, cancelled = [await accept(bus, name) for name in ("lost", "late", "stopped")]
-    await query.execute("UPDATE jobs SET max_attempts = 1 WHERE id = $1", lost)
+    await query.execute("UPDATE jobs SET max_attempts = 1, losses = $2 WHERE id = $1", lost, claims.LOSSES_IN_COMPANY)
     assert await claims.claim(lost, new_id(), 0.01) is not None
     await query.execute("UPDATE jobs SET expires_at = now() WHERE id = $1", late)
     await query.execute("UPDATE jobs SET cancel_requested_at = now() WHERE id = $1", cancelled)

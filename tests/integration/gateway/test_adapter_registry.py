@@ -106,6 +106,18 @@ async def test_another_tenant_sees_nothing(library: AdapterLibrary, registry: Re
     assert entry.state == "quarantined"
 
 
+async def test_a_quarantine_is_audited_once(postgres: Registry, store: ObjectStore) -> None:
+    weights = small_weights()
+    manifest = manifest_of(weights, TENANT, uuid4())
+    await AdapterLibrary(postgres, store, ManifestKey(bytes(32))).add(manifest, weights)
+    for _ in range(2):
+        await postgres.quarantine(manifest.name, TENANT, "corrupt")
+    rows = await query.fetch_values(
+        "SELECT metadata->>'adapter_id' FROM audit_log WHERE action = 'adapter.quarantined' AND tenant_id = $1", TENANT
+    )
+    assert rows == [str(manifest.name)]
+
+
 async def test_a_database_that_is_away_is_said_to_be(postgres: Registry) -> None:
     await close_database()
     with pytest.raises(StoreUnavailable):

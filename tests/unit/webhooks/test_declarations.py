@@ -16,6 +16,7 @@ from db.events import EventKind, event_kinds
 
 ROOT = Path(__file__).parents[3]
 DOMAINS = [domain.name for domain in pkgutil.iter_modules(backend.__path__, "backend.") if domain.ispkg]
+DOMAINS.remove("backend.web")
 WORDS = {"code", "error", "failure", "kind", "message_id"}
 """Fields of text: words of the program, codes and ids that others have made."""
 FOREIGN = {"inbound.*"}
