@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -95,22 +96,15 @@ def create_app(
         UndeclaredAccess: a route does not say who may call it.
         KeyInvalid: a key in the settings is not 32 bytes in base64.
     """
-    state = State(
-        {"settings": settings, "draining": asyncio.Event(), "authenticate": authenticate or authenticate_request}
-    )
-    state.protection = BrowserProtection(settings, decode_key(settings.signing_key))
+    return equip(assemble(route_handlers), settings, limits=limits, authenticate=authenticate, resources=resources)
 
+
+def assemble(route_handlers: list[Any] | None = None) -> Litestar:
+    """Put all routes together, or those given alone; whoever serves it gives it its settings with `equip`."""
     domains = DOMAINS if route_handlers is None else ()
-
-    @asynccontextmanager
-    async def opened(app: Litestar) -> AsyncIterator[None]:
-        async with resources(app.state) if resources else open_resources(settings, app.state, limits):
-            yield
-
     app = Litestar(
         route_handlers=[*(route_handlers or _each(domains, "controllers")), *web.static_files()],
-        state=state,
-        lifespan=[opened, *_each(domains, "lifespans"), _draining],
+        lifespan=[_opened, *_each(domains, "lifespans"), _draining],
         guards=[guard],
         after_exception=[record_refusal],
         exception_handlers={Exception: web.respond_to_anybody},
@@ -121,7 +115,29 @@ def create_app(
         logging_config=None,
     )
     check_declared(app)
-    app.asgi_handler = Edge(app.asgi_handler, settings, state.draining)
+    return app
+
+
+def equip(
+    app: Litestar,
+    settings: Settings,
+    *,
+    limits: RateLimits | None = None,
+    authenticate: Authenticate | None = None,
+    resources: Resources | None = None,
+) -> Litestar:
+    """Give an application that does not run its settings, in place of those it had."""
+    app.state = State(
+        {
+            "settings": settings,
+            "draining": asyncio.Event(),
+            "authenticate": authenticate or authenticate_request,
+            "protection": BrowserProtection(settings, decode_key(settings.signing_key)),
+            "resources": resources or partial(open_resources, settings, limits=limits),
+        }
+    )
+    routes = app.asgi_handler.app if isinstance(app.asgi_handler, Edge) else app.asgi_handler
+    app.asgi_handler = Edge(routes, settings, app.state.draining)
     return app
 
 
@@ -145,6 +161,12 @@ def provide_subject(request: LyceumRequest) -> Subject:
 def serve(settings: Settings) -> None:
     """Run the api in this process until it is told to stop."""
     run_server(create_app(settings), settings)
+
+
+@asynccontextmanager
+async def _opened(app: Litestar) -> AsyncIterator[None]:
+    async with app.state.resources(app.state):
+        yield
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from litestar import Litestar
 
-from backend.app import create_app
+from backend.app import assemble, equip
 from backend.kit.ratelimit import RateLimits
 from backend.kit.subject import Subject
 from db.engine import ping
@@ -19,6 +19,8 @@ from ops.runtime.settings import Settings
 from tests import campus
 
 START_SECONDS = 15.0
+_assembled: list[Litestar] = []
+"""Applications that nobody runs now: five hundred routes are put together once, not for each test."""
 NO_LIMITS = RateLimits(**dict.fromkeys(RateLimits.__struct_fields__, 100_000))
 
 
@@ -62,10 +64,12 @@ async def running(
     nobody = "http://127.0.0.1:9"
     given = {"gateway_url": nobody, "qdrant_url": nobody, "object_store_url": "memory://", "broker_url": redis_url}
     settings = campus.settings_for(database_url, redis_url, **(given | others))
-    app = create_app(settings, limits=limits, route_handlers=controllers)
+    ready = _assembled if controllers is None else []
+    app = equip(ready.pop() if ready else assemble(controllers), settings, limits=limits)
     async with _lifespan(app), client(app) as public:
         await _until_the_database_is_there()
         yield Api(app, settings, public)
+    ready.append(app)
 
 
 async def _until_the_database_is_there() -> None:

@@ -42,6 +42,7 @@ def open_vector_store(
         timeout=timeout_seconds,
         limits=_CONNECTIONS,
         check_compatibility=False,
+        verify=url.startswith("https:"),
     )
     return QdrantVectorStore(client, shard_number=shard_number)
 

@@ -52,7 +52,7 @@ class Edge:
     """Wraps the whole application, so that answers no route gave (404, 405) carry the same headers."""
 
     def __init__(self, app: ASGIApp, settings: Settings, draining: asyncio.Event) -> None:
-        self._app = app
+        self.app = app
         self._draining = draining
         self._headers = security_headers(settings)
         self._tracer = tracer(__name__) if settings.otel_exporter_otlp_endpoint else None
@@ -69,7 +69,7 @@ class Edge:
         started_at = time.perf_counter()
         try:
             if self._tracer is None:
-                await self._app(scope, receive, exchange.send)
+                await self.app(scope, receive, exchange.send)
             else:
                 await self._traced(scope, receive, exchange, raw.get(b"traceparent", b"").decode("latin-1"))
         finally:
@@ -85,7 +85,7 @@ class Edge:
         with self._tracer.start_as_current_span(
             str(scope.get("method", "WEBSOCKET")), context, SpanKind.SERVER
         ) as span:
-            await self._app(scope, receive, exchange.send)
+            await self.app(scope, receive, exchange.send)
             span.update_name(f"{scope.get('method', 'WEBSOCKET')} {scope.get('path_template') or UNMATCHED}")
             span.set_attribute("http.response.status_code", exchange.status)
 
