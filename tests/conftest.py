@@ -14,7 +14,7 @@ from xdist.remote import Producer
 
 from tests.processes import Gateway, running_gateway
 from tests.scheduling import ByInstallation, weight
-from tests.servers import Database, RunningPostgres, RunningValkey, running_postgres, running_valkey
+from tests.servers import Database, RunningPostgres, RunningValkey, memory_folder, running_postgres, running_valkey
 from tests.skips import may_be_skipped, skips_are_failures, turn_into_failure
 from tests.stack import Stack, running_stack
 from tests.vectors import RunningVectors, running_vectors
@@ -66,7 +66,7 @@ def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres_server(server_folder: Path) -> Iterator[RunningPostgres]:
     """PostgreSQL from the wheel with the roles `lyceum_owner` and `lyceum_app`."""
-    with running_postgres(server_folder / "postgres") as server:
+    with memory_folder(server_folder) as folder, running_postgres(folder / "postgres") as server:
         yield server
 
 

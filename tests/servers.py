@@ -1,6 +1,8 @@
 """Real servers for the tests, run the way `lyceum up` runs them."""
 
 import secrets
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from ops.local.processes import identify, spawn, stop
 from ops.local.valkey import ValkeyServer
 
 START_SECONDS = 20
+MEMORY, MEMORY_BYTES = Path("/dev/shm"), 4 * 1024**3
 FORGETFUL = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=200")
 
 
@@ -63,6 +66,17 @@ class RunningValkey:
 
     def url(self, database: int = valkey.CACHE_DATABASE) -> str:
         return self.server.url(self.port, database)
+
+
+@contextmanager
+def memory_folder(otherwise: Path) -> Iterator[Path]:
+    """Lend a folder in memory where there is room for the files of a thousand short-lived databases, else the other one."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MEMORY_BYTES:
+        yield otherwise
+        return
+    with tempfile.TemporaryDirectory(prefix="lyceum-tests-", dir=MEMORY) as name:
+        Path(name).chmod(0o755)  # the server's own folder in it is its user's alone
+        yield Path(name)
 
 
 @contextmanager

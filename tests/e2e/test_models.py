@@ -271,7 +271,10 @@ async def test_without_the_gateway_the_page_says_so_and_the_others_work(lonely: 
         await expect(page.locator(".tabs a[aria-current]")).to_have_count(1)
 
 
-@pytest.mark.parametrize(("language", "width"), [("en", 360), ("ar", 360), ("ar", 1280)])
+@pytest.mark.parametrize(
+    ("language", "width"),
+    [("ar", 360), *(pytest.param(*each, marks=pytest.mark.long) for each in (("en", 360), ("ar", 1280)))],
+)
 async def test_the_pages_are_fit_for_use(scene: Scene, language: str, width: int) -> None:
     await scene.used()
     await scene.adapters()

@@ -152,7 +152,10 @@ async def test_charts_are_drawn_and_told_in_numbers(scene: Scene) -> None:
         await expect(page.locator("tr[data-series=in_per_minute] td").nth(2)).to_have_text(re.compile(r"^\d"))
 
 
-@pytest.mark.parametrize(("language", "width"), [("en", 360), ("ar", 360), ("ar", 1280)])
+@pytest.mark.parametrize(
+    ("language", "width"),
+    [("ar", 360), *(pytest.param(*each, marks=pytest.mark.long) for each in (("en", 360), ("ar", 1280)))],
+)
 async def test_the_pages_are_fit_for_use(scene: Scene, language: str, width: int) -> None:
     await add_load(scene.tenant_id, scene.operator.user_id)
     schedule = await query.fetch_value("SELECT id FROM schedules")

@@ -83,11 +83,13 @@ def test_each_alert_is_tested_and_explained() -> None:
         assert rule["labels"]["severity"] in ("warning", "critical")
 
 
+@pytest.mark.long
 def test_alerts_ask_for_what_is_exported(exported: set[str]) -> None:
     for rule in rules():
         assert asked_for(rule["expr"]) <= exported, rule["alert"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_dashboards_ask_for_what_is_exported(path: Path, exported: set[str]) -> None:
     panels = json.loads(path.read_text())["panels"]

@@ -75,7 +75,7 @@ class Stage:
         self.fake.always("right")
 
 
-@pytest.fixture(params=["embedding", "reranker"])
+@pytest.fixture(params=["embedding", pytest.param("reranker", marks=pytest.mark.long)])
 async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     kind: Literal["embedding", "reranker"] = request.param
     with tei_server(kind) as fake:

@@ -86,7 +86,7 @@ class Stage:
             await self.door.open()
 
 
-@pytest.fixture(params=["openai", "tgi"])
+@pytest.fixture(params=["openai", pytest.param("tgi", marks=pytest.mark.long)])
 async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     serving = openai_server if request.param == "openai" else tgi_server
     with serving() as fake, serving() as spare:

@@ -76,7 +76,7 @@ async def load(house: House, body: dict[str, Any], until: float) -> list[tuple[i
     return seen
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("stream", [False, pytest.param(True, marks=pytest.mark.long)])
 async def test_killing_the_primary_under_load_gives_no_5xx_and_it_comes_back(house: House, stream: bool) -> None:
     house.primary.seconds_per_piece = house.spare.seconds_per_piece = 0.002
     started_at = time.monotonic()

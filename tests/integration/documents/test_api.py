@@ -82,6 +82,7 @@ def test_jobs_tell_how_far_they_are(site: Site) -> None:
     assert site["student"].get("/jobs").json()["items"] == []
 
 
+@pytest.mark.long
 def test_counts_are_seen_while_a_document_is_read(site: Site) -> None:
     """By the document, by its row on the course's page, and by the job's events."""
     many = "".join(
