@@ -70,6 +70,7 @@ def _describe(operation: Schema, method: str, path: str, declared: Operation | N
         statuses.update(UNSAFE)
     if path.startswith(("/api/v1/auth/", "/api/v1/webhooks/in/")):
         statuses.add(401)
+    statuses.update(int(status) for status in answers if status >= "400")
     for status in sorted(statuses):
         answers[str(status)] = _problem_answer(status)
 

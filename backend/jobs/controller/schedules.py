@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, delete, get, patch, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_201_CREATED, HTTP_202_ACCEPTED
 
@@ -34,7 +35,7 @@ class ScheduleController(Controller):
         """Make a schedule; its jobs have one's own rights."""
         return await schedules.create_schedule(subject, data)
 
-    @get("/times", opt=permission(READ))
+    @get("/times", opt=permission(READ), responses={422: ResponseSpec(None, description="never due")})
     async def next_times(self, subject: CurrentSubject, cron: CronQuery, timezone: TimeZoneQuery = "UTC") -> DueTimes:
         """When a cron expression is due next."""
         return await schedules.next_times(subject, cron, timezone)
