@@ -57,6 +57,7 @@ GATEWAY = tuple(
     for name in (
         *("/litellm", "/portkey", "_added_p50", "_added_p99"),
         *("_streamed/litellm", "_streamed/portkey", "_streamed_added_p50", "_streamed_added_p99"),
+        *("_thoughtful_added_p50", "_thoughtful_added_p99"),
         *("_streams", "_streams_delay_p99"),
         *("_token/litellm", "_token/portkey", "_memory/litellm", "_memory/portkey"),
     )
