@@ -1,7 +1,6 @@
 """The servers from the wheels: roles, passwords, durability, one user's folder."""
 
 import os
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -57,10 +56,10 @@ def test_valkey_wants_its_password_and_appends_to_a_file(valkey_server: RunningV
         assert client.config_get("appendonly", "appendfsync") == {"appendonly": "yes", "appendfsync": "everysec"}
 
 
-@pytest.mark.parametrize("name", ["postgres", "valkey"])
 def test_server_folders_belong_to_one_user_alone(
-    name: str, server_folder: Path, postgres_server: RunningPostgres, valkey_server: RunningValkey
+    postgres_server: RunningPostgres, valkey_server: RunningValkey
 ) -> None:
-    status = (server_folder / name).stat()
-    assert status.st_mode & 0o777 == 0o700
-    assert (status.st_uid != 0) if os.geteuid() == 0 else (status.st_uid == os.geteuid())
+    for server in (postgres_server.server, valkey_server.server):
+        status = server.folder.stat()
+        assert status.st_mode & 0o777 == 0o700
+        assert (status.st_uid != 0) if os.geteuid() == 0 else (status.st_uid == os.geteuid())
