@@ -75,9 +75,9 @@ def _upstream(
         model = str(folder.resolve()) if folder.is_dir() else entry.model
         return embedded(model, entry.weights_sha256, entry.precision, f"{VARIABLE}: {name}", supply)
     try:
-        address = checked_address(entry.url)
+        address = checked_address(entry.address)
     except AddressRefused as error:
-        raise SettingsError(f"{VARIABLE}: the url of {name} {error}") from None
+        raise SettingsError(f"{VARIABLE}: the address of {name} {error}") from None
     key = read_secret(entry.key, environ) if entry.key is not None else ""
     return remote(Place(api=entry.api, address=address, model=entry.model, key=key), deadlines)
 

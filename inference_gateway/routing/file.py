@@ -29,7 +29,7 @@ class UpstreamEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """One upstream. `external`: text that goes there leaves the installation. Counts of 0 mean no limit known here."""
 
     api: Literal["openai", "tgi", "embedded"] = "openai"
-    url: str = ""
+    address: str = ""
     model: str = ""
     key: VariableName | None = None
     external: bool = False
@@ -97,9 +97,9 @@ def _check_entry(name: str, entry: UpstreamEntry) -> None:
     if entry.price is not None and min(entry.price.prompt, entry.price.completion) < 0:
         raise SettingsError(f"{VARIABLE}: the price of {name} is negative")
     embedded = entry.api == "embedded"
-    if embedded and (entry.url or entry.key or entry.external):
-        raise SettingsError(f"{VARIABLE}: {name} is embedded and takes neither url, key nor external")
+    if embedded and (entry.address or entry.key or entry.external):
+        raise SettingsError(f"{VARIABLE}: {name} is embedded and takes neither address, key nor external")
     if embedded and not entry.model:
         raise SettingsError(f"{VARIABLE}: {name} needs a model, a folder or a hub id")
-    if not embedded and not entry.url:
-        raise SettingsError(f"{VARIABLE}: {name} needs a url")
+    if not embedded and not entry.address:
+        raise SettingsError(f"{VARIABLE}: {name} needs an address")

@@ -104,7 +104,8 @@ def _requests(gateway: Gateway, answers: str) -> list[str]:
 def _watch(gateway: Gateway, console: Console) -> Watched:
     seen = watch(gateway)
     late = f"{percentile(seen.delays_ms, 99):.0f} ms late" if seen.delays_ms else "none came"
-    console.print(f"  {STREAMS} streams through {gateway.name}: {seen.whole} whole, p99 {late}")
+    broken = "".join(f", {count} broken off by {why}" for why, count in seen.broken_by.items())
+    console.print(f"  {STREAMS} streams through {gateway.name}: {seen.whole} whole, p99 {late}{broken}")
     return seen
 
 

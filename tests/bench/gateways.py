@@ -37,7 +37,7 @@ QUOTA = 10**10
 DAY_SECONDS = 86_400
 ROUTES = """permits = 1000
 [upstreams.quick]
-url = "{url}"
+address = "{url}"
 model = "{model}"
 price = {{ prompt = 0.0005, completion = 0.0015 }}
 [aliases]

@@ -38,7 +38,7 @@ ANSWER = "Water boils at 100 degrees [1]."
 PIECES = 6
 ROUTES = """permits = {permits}
 [upstreams.only]
-url = "{url}"
+address = "{url}"
 [aliases]
 tutor = ["only"]
 """

@@ -33,10 +33,10 @@ from tests.servers import Database
 PARTS = ("", "/usage", "/usage?hours=168", "/quotas", "/adapters")
 ROUTES = """
 [upstreams.gpu-1]
-url = "{url}"
+address = "{url}"
 model = "qwen3-8b-instruct"
 [upstreams.cloud]
-url = "{url}"
+address = "{url}"
 model = "a-hosted-model-with-a-name-that-is-longer-than-any-card-is-wide-2026-11-21"
 external = true
 [aliases]

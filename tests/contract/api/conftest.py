@@ -19,9 +19,9 @@ from tests.vectors import RunningVectors
 CACHE, BROKER = 30, 31
 ROUTES = """
 [upstreams.first]
-url = "{url}"
+address = "{url}"
 [upstreams.spare]
-url = "{url}"
+address = "{url}"
 [aliases]
 "tutor@stable" = ["first", "spare"]
 """

@@ -73,10 +73,10 @@ async def scene(servers: tuple[FakeServer, FakeServer], tmp_path: Path) -> Scene
         model = "{folder}"
         [upstreams.tgi]
         api = "tgi"
-        url = "{tgi.url}"
+        address = "{tgi.url}"
         adapters = ["{canaries[0].id}"]
         [upstreams.plain]
-        url = "{plain.url}"
+        address = "{plain.url}"
         [aliases]
         own = ["own"]
         given = ["tgi"]

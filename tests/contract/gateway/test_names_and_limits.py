@@ -34,11 +34,11 @@ def gateway(
         f"""
         default = "tutor"
         [upstreams.first]
-        url = "{servers[0].url}"
+        address = "{servers[0].url}"
         context_tokens = {CONTEXT_TOKENS}
         [upstreams.second]
         api = "tgi"
-        url = "{servers[1].url}"
+        address = "{servers[1].url}"
         [aliases]
         "examiner@next" = ["second"]
         "tutor@stable" = ["first", "second"]

@@ -54,9 +54,9 @@ async def house(servers: tuple[FakeServer, FakeServer], tmp_path: Path) -> Async
     routes.write_text(
         f"""
         [upstreams.primary]
-        url = "{door.url}"
+        address = "{door.url}"
         [upstreams.spare]
-        url = "{spare.url}"
+        address = "{spare.url}"
         [aliases]
         "tutor@stable" = ["primary", "spare"]
         """

@@ -19,7 +19,7 @@ import pytest
 from inference_gateway.contract import GENERATE_PURPOSE, ChatDelta, ChatMessage, ChatRequest
 from inference_gateway.engines.generation.files import locate_generator
 from inference_gateway.engines.generation.model import LanguageModel
-from inference_gateway.errors import RequestRefused
+from inference_gateway.errors import GenerationUnavailable, RequestRefused
 from inference_gateway.upstreams.deadlines import Deadlines
 from inference_gateway.upstreams.direct import DirectUpstream
 from inference_gateway.upstreams.openai import OpenAIUpstream
@@ -100,7 +100,7 @@ def expected(small_llama: Path) -> list[str]:
 def gateway(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     routes = tmp_path_factory.mktemp("routes") / "routes.toml"
     routes.write_text(
-        f'[upstreams.serve]\nurl = "{server.url}"\nmodel = "{server.model}"\n[aliases]\n"tutor@stable" = ["serve"]\n'
+        f'[upstreams.serve]\naddress = "{server.url}"\nmodel = "{server.model}"\n[aliases]\n"tutor@stable" = ["serve"]\n'
     )
     with running_gateway(routes=routes, deadlines=DEADLINES) as running:
         yield running
@@ -177,6 +177,10 @@ async def test_another_model_than_the_servers_is_refused(server: Server) -> None
 
 async def test_health_is_asked_of_the_server_itself(upstream: Upstream) -> None:
     await upstream.check()
+    nobody = DirectUpstream(Connections(f"http://127.0.0.1:{free_port()}", "", 5.0), "tutor", 5.0)
+    with pytest.raises(GenerationUnavailable):
+        await nobody.check()
+    await nobody.close()
 
 
 async def test_both_ways_to_it_give_the_same_pieces_in_the_end(server: Server) -> None:

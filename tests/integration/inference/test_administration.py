@@ -91,9 +91,9 @@ async def staffed(
     routes.write_text(
         f"""
         [upstreams.first]
-        url = "{fake_openai.url}"
+        address = "{fake_openai.url}"
         [upstreams.spare]
-        url = "{fake_openai.url}"
+        address = "{fake_openai.url}"
         [aliases]
         "tutor@stable" = ["first", "spare"]
         """
@@ -140,6 +140,8 @@ async def test_who_neither_operates_nor_administers_sees_nothing(office: Office)
         problem(await office.student.get(f"{V1}/{path}"), 403, "permission-missing")
     problem(await office.ops.post(f"{V1}/quotas", json={"level": "tenant", "tokens": 9}), 403, "permission-missing")
     problem(await office.ops.patch(f"{V1}/policy", json={"keeps_text": True}), 403, "permission-missing")
+    assert (await office.admin.get(f"{V1}/quotas")).json()["items"] == []
+    assert not (await office.admin.get(f"{V1}/policy")).json()["keeps_text"]
 
 
 async def test_quotas_are_set_replaced_and_taken_away(office: Office) -> None:

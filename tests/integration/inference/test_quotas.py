@@ -161,6 +161,8 @@ async def test_a_short_reservation_grows_by_what_others_give_back(place: Place, 
             await asyncio.sleep(0.001)
         second.settle(tokens(10, 190))
     await door.close()
+    async with door.admit(caller(place), 20, 10) as grant:
+        assert grant.remaining.tokens == 300 - (10 + 10) - (10 + 190) - 20
 
 
 async def test_without_usage_what_flowed_counts(place: Place, redis: Redis) -> None:

@@ -37,9 +37,9 @@ from tests.servers import Database
 DEADLINES = Deadlines(connect_seconds=1.0, first_seconds=5.0, between_seconds=5.0)
 ROUTES = """
 [upstreams.inside]
-url = "{inside}"
+address = "{inside}"
 [upstreams.cloud]
-url = "{outside}"
+address = "{outside}"
 external = true
 [aliases]
 "tutor@stable" = ["inside", "cloud"]

@@ -147,6 +147,8 @@ async def test_each_prompt_is_an_audited_act_with_its_text_sealed(desk: Desk) ->
 
 async def test_who_may_not_ask_the_tutor_may_not_generate(desk: Desk) -> None:
     problem(await desk.ask(desk.nobody), 403, "permission-missing")
+    assert desk.fake.generations() == []
+    assert await query.fetch_value("SELECT count(*) FROM audit_log WHERE action = 'text.generated'") == 0
 
 
 @pytest.mark.parametrize(

@@ -103,15 +103,17 @@ async def test_a_wait_has_an_end_and_leaves_no_trace() -> None:
 
 
 async def test_a_permit_of_somebody_who_left_is_not_lost() -> None:
-    permits = Permits(PermitLimits(permits=1, spare=0))
+    permits = Permits(PermitLimits(permits=1, patience_seconds=0.5, spare=0))
     await permits.acquire(HOG, 1.0, 1.0)
     waiting = asyncio.create_task(permits.acquire(OTHER, 1.0, 1.0))
     await asyncio.sleep(0)
     permits.release(HOG, 0.1)  # the permit is given in this very moment
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    async with asyncio.timeout(1):
-        await permits.acquire(THIRD, 1.0, 1.0)
+    assert waiting.cancelled()
+    await permits.acquire(THIRD, 1.0, 1.0)
+    with pytest.raises(GatewayOverloaded):  # and not there twice
+        await permits.acquire(OTHER, 1.0, 1.0)
 
 
 async def test_a_full_queue_refuses_those_who_filled_it() -> None:

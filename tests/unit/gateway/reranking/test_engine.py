@@ -9,6 +9,7 @@ import pytest
 import torch
 from sentence_transformers import CrossEncoder
 
+from inference_gateway.engines import batching
 from inference_gateway.engines.batching import Prepared
 from inference_gateway.engines.model_files import ChecksumMismatch, ModelFilesError, locate_model
 from inference_gateway.engines.reranking.cross_encoder import PairEncoder
@@ -95,8 +96,26 @@ async def test_a_pair_too_long_is_cut_or_refused_with_the_limit(engine: Batching
     assert refused.value.pointer == "/texts/1"
 
 
-async def test_it_is_well_while_it_works(engine: BatchingReranker) -> None:
-    await engine.check()
+async def test_it_is_well_while_it_works(encoder: PairEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, encode, computed = BatchingReranker(encoder), encoder.encode, 0
+
+    def counting(batch: list[Prepared]) -> list[bytes]:
+        nonlocal computed
+        computed += len(batch)
+        return encode(batch)
+
+    def failing(_: list[Prepared]) -> list[bytes]:
+        raise ArithmeticError
+
+    monkeypatch.setattr(encoder, "encode", counting)
+    for _ in range(2):
+        await engine.check()
+    assert computed == 1, "what succeeded lately is not tried again"
+    monkeypatch.setattr(batching, "HEALTHY_FOR_SECONDS", 0.0)
+    monkeypatch.setattr(encoder, "encode", failing)
+    with pytest.raises(RerankingUnavailable):
+        await engine.check()
+    engine.close()
 
 
 def test_a_score_that_is_not_finite_is_an_error(tmp_path: Path) -> None:

@@ -21,22 +21,22 @@ default = "tutor"
 external_tenants = ["00000000-0000-0000-0000-000000000001"]
 
 [upstreams.gpu-1]
-url = "http://10.0.0.5:8000/v1"
+address = "http://10.0.0.5:8000/v1"
 model = "qwen"
 key = "GPU_KEY"
 first_seconds = 20
 
 [upstreams.gpu-2]
-url = "http://10.0.0.6:8000"
+address = "http://10.0.0.6:8000"
 model = "qwen"
 
 [upstreams.tgi]
 api = "tgi"
-url = "http://10.0.0.7"
+address = "http://10.0.0.7"
 adapters = ["cohort@%s"]
 
 [upstreams.cloud]
-url = "https://api.example.com/v1"
+address = "https://api.example.com/v1"
 external = true
 
 [aliases]
@@ -88,10 +88,10 @@ def test_a_file_becomes_upstreams_and_names(tmp_path: Path) -> None:
         ('"tgi", "cloud"]', '"gpu-2", "cloud"]', "names an upstream twice"),
         ('"tutor@canary"', '"tutor@stable"', "@stable"),
         ('default = "tutor"', 'default = "tudor"', "tudor is no alias"),
-        ("http://10.0.0.7", "http://169.254.169.254", "the url of tgi takes no link-local"),
-        ("http://10.0.0.7", "http://me:s3cret@10.0.0.7", "the url of tgi takes http"),
+        ("http://10.0.0.7", "http://169.254.169.254", "the address of tgi takes no link-local"),
+        ("http://10.0.0.7", "http://me:s3cret@10.0.0.7", "the address of tgi takes http"),
         ('api = "tgi"', 'api = "embedded"', "tgi is embedded and takes neither"),
-        ('api = "tgi"\nurl = "http://10.0.0.7"', 'api = "tgi"', "tgi needs a url"),
+        ('api = "tgi"\naddress = "http://10.0.0.7"', 'api = "tgi"', "tgi needs an address"),
         ("first_seconds = 20", "first_seconds = 0", "first_seconds"),
         ('["tgi"]', "[]", "aliases"),
         ("00000000-0000-0000-0000-000000000001", "school", "external_tenants"),
