@@ -1,5 +1,6 @@
 """Lyceum's own processes for the tests: gateway, worker, clock, api, each killed or stopped when the test wants."""
 
+import asyncio
 import base64
 import os
 import secrets
@@ -167,6 +168,14 @@ def until(condition: Callable[[], bool], timeout_seconds: float, why: Callable[[
         if time.monotonic() > deadline:
             raise TimeoutError(why())
         time.sleep(0.05)
+
+
+async def eventually(condition: Callable[[], bool], timeout_seconds: float = 2, why: str = "it did not happen") -> None:
+    """Wait for `condition` and let the caller's event loop run, which may be what fulfils it."""
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        assert time.monotonic() < deadline, why
+        await asyncio.sleep(0.002)
 
 
 def _is_ready(running: Running, url: str) -> bool:

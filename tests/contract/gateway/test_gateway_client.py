@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 import sys
 import threading
-import time
 from contextlib import aclosing
 
 import pytest
@@ -28,6 +27,7 @@ from ops.runtime.tokens import ServiceTokens
 from tests.fakes.behaviours import Behaviour
 from tests.fakes.server import FakeServer
 from tests.gateways import INFO, HashingEncoder, RunningGateway, running_gateway, vector
+from tests.processes import eventually
 
 ASK = ChatRequest(
     messages=(ChatMessage(role="user", content="[1] Water boils at 100 degrees.\n\nQuestion: When does water boil?"),),
@@ -124,10 +124,7 @@ async def test_leaving_cancels_all_the_way_to_the_server_behind(client: GatewayC
     async with aclosing(client.stream_chat(ASK)) as stream:
         await anext(stream)
 
-    left_at = time.monotonic()
-    while not fake_openai.disconnects:
-        assert time.monotonic() - left_at < 0.5, "the generation goes on"
-        await asyncio.sleep(0.005)
+    await eventually(lambda: bool(fake_openai.disconnects), 0.5, "the generation goes on")
 
 
 async def test_more_generations_than_permits_are_refused_and_permits_come_back(fake_openai: FakeServer) -> None:

@@ -21,6 +21,7 @@ from ops.runtime.settings import Settings
 from tests.contract.gateway.conftest import API_KEY, DEADLINES, Pair
 from tests.fakes.behaviours import Behaviour
 from tests.gateways import deltas_of, pipe_of
+from tests.processes import eventually
 
 PASSAGES = """<passages 0f>
 [1] (Week 1) Gradient descent follows the negative gradient. The step is 0.5 here.
@@ -140,7 +141,7 @@ async def test_a_stall_ends_in_a_timeout_and_the_request_upstream_too(pair: Pair
 
     assert text == "Support vector machines"
     assert type(error) is UpstreamTimeout
-    await _until(lambda: len(pair.fake.disconnects) == 1)
+    await eventually(lambda: len(pair.fake.disconnects) == 1)
 
 
 async def test_a_server_that_never_begins_is_a_timeout(pair: Pair) -> None:
@@ -172,7 +173,7 @@ async def test_leaving_the_stream_cancels_the_request_upstream_within_100_ms(pai
         await anext(stream)
 
     left_at = time.monotonic()
-    await _until(lambda: len(pair.fake.disconnects) == 1)
+    await eventually(lambda: len(pair.fake.disconnects) == 1)
 
     assert pair.fake.disconnects[0] - left_at < 0.1
 
@@ -221,10 +222,3 @@ async def test_offline_mode_of_the_hub_does_not_cut_off_the_server(pair: Pair, m
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
     assert await collect(pair)
-
-
-async def _until(condition: "object", seconds: float = 2.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it did not happen"
-        await asyncio.sleep(0.005)
