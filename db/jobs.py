@@ -109,7 +109,10 @@ class JobError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker's right to run one attempt. `fencing_token` grows with each claim; a write with an older one fails."""
+    """A worker's right to run one attempt. `fencing_token` grows with each claim; a write with an older one fails.
+
+    A suspect may be what killed its workers: each worker runs one of those at a time.
+    """
 
     job_id: JobId
     kind: str
@@ -124,6 +127,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str
     parent_id: UUID | None
     concurrency_key: str | None
+    is_suspect: bool = False
 
     def ended(self, error: JobError | None) -> "EndedJob":
         """Describe the job's end: with an error it is dead, without one cancelled."""

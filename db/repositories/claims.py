@@ -218,6 +218,7 @@ def _claim_of(job_id: UUID, row: _Candidate) -> Claim:
         fencing_token=row.fencing_token + 1,
         request_id=row.request_id,
         traceparent=row.traceparent,
+        is_suspect=row.is_suspect,
     )
 
 

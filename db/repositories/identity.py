@@ -112,6 +112,6 @@ async def add_tenant(uow: UnitOfWork, slug: str, name: str) -> TenantRow:
 
 
 async def hold_tenant(uow: UnitOfWork, tenant_id: UUID) -> None:
-    """Let one transaction at a time change who administers the tenant."""
+    """Let one transaction at a time change who administers the tenant, or what it allows."""
     del uow
     await query.execute("SELECT id FROM tenants WHERE id = $1 FOR NO KEY UPDATE", tenant_id)

@@ -1,6 +1,6 @@
 """What was used of the gateway, for charts. A tenant's, or with None the whole installation's."""
 
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 from uuid import UUID
@@ -54,12 +54,6 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_second: float | None
 
 
-class DayRow(Usage, frozen=True, kw_only=True):
-    """What was used on one day (UTC)."""
-
-    day: date
-
-
 class StepRow(Usage, frozen=True, kw_only=True):
     """What was used in the step that begins at `at`."""
 
@@ -71,25 +65,6 @@ class ShareRow(Usage, frozen=True, kw_only=True):
 
     key: str | None
     name: str | None
-
-
-async def usage_by_day(tenant_id: UUID | None, days: int) -> list[DayRow]:
-    """Return the last `days` days, today included, the oldest first; a day without requests has zeros."""
-    return await query.fetch(
-        DayRow,
-        f"""WITH grid AS (SELECT generate_series((now() AT TIME ZONE 'UTC')::date - ($2::int - 1),
-                                                 (now() AT TIME ZONE 'UTC')::date, interval '1 day')::date AS day),
-                 used AS (SELECT (finished_at AT TIME ZONE 'UTC')::date AS day, {_SUMS} FROM inference_logs
-                          WHERE ($1::uuid IS NULL OR tenant_id = $1)
-                            AND finished_at >= (SELECT min(day) FROM grid)::timestamp AT TIME ZONE 'UTC' GROUP BY 1)
-            SELECT grid.day, coalesce(requests, 0) AS requests, coalesce(failed, 0) AS failed,
-                   coalesce(degraded, 0) AS degraded, coalesce(cache_hits, 0) AS cache_hits,
-                   coalesce(prompt_tokens, 0) AS prompt_tokens, coalesce(completion_tokens, 0) AS completion_tokens,
-                   coalesce(cost, 0) AS cost, first_token_p50_seconds, first_token_p99_seconds, tokens_per_second
-            FROM grid LEFT JOIN used USING (day) ORDER BY grid.day""",
-        tenant_id,
-        days,
-    )
 
 
 async def usage_by_step(tenant_id: UUID | None, hours: int, step_seconds: int) -> list[StepRow]:
@@ -113,20 +88,15 @@ async def usage_by_step(tenant_id: UUID | None, hours: int, step_seconds: int) -
     )
 
 
-async def usage_by(dimension: Dimension, tenant_id: UUID | None, days: int, limit: int = 20) -> list[ShareRow]:
-    """Return who or what used most tokens in the last `days` times 24 hours, the most first."""
+async def usage_by(dimension: Dimension, tenant_id: UUID | None, since: datetime, limit: int = 20) -> list[ShareRow]:
+    """Return who or what used most tokens since a moment, the most first."""
     return await query.fetch(
         ShareRow,
         f"""SELECT *, ({_NAME.get(dimension, "SELECT used.key")}) AS name FROM (
                 SELECT {_COLUMN[dimension]} AS key, {_SUMS} FROM inference_logs
-                WHERE ($1::uuid IS NULL OR tenant_id = $1) AND finished_at >= now() - $2 * interval '1 day' GROUP BY 1
+                WHERE ($1::uuid IS NULL OR tenant_id = $1) AND finished_at >= $2 GROUP BY 1
             ) AS used ORDER BY prompt_tokens + completion_tokens DESC, requests DESC, key LIMIT $3""",
         tenant_id,
-        float(days),
+        since,
         limit,
     )
-
-
-async def usage_by_model(tenant_id: UUID | None, days: int, limit: int = 20) -> list[ShareRow]:
-    """Return which models were used most."""
-    return await usage_by("model", tenant_id, days, limit)

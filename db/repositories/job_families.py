@@ -10,6 +10,7 @@ import msgspec
 
 from db import query
 from db.jobs import Claim, EndedJob, JobError, JobState
+from db.repositories.claims import LOSSES_IN_COMPANY
 from db.repositories.job_upkeep import STUCK, PushRow, StuckJob
 from db.repositories.jobs import add_event, bury
 from db.unit_of_work import UnitOfWork, unit_of_work
@@ -44,7 +45,7 @@ async def children(job_id: UUID) -> list[ChildRow]:
 
 
 async def awaited(ended: Sequence[Claim]) -> set[UUID]:
-    """Return which of these ended jobs somebody waits for: a parent, a successor, or others in their places."""
+    """Return which of these ended jobs somebody may wait for: a parent, a successor, another suspect, others in their places."""
     found = await query.fetch_values(
         """SELECT e.job_id FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[]) AS e (job_id, kind, tenant_id, key)
            WHERE EXISTS (SELECT FROM jobs s WHERE s.after_id = e.job_id AND s.state = 'waiting' AND s.waits_for = 'predecessor')
@@ -57,17 +58,20 @@ async def awaited(ended: Sequence[Claim]) -> set[UUID]:
         [claim.tenant_id for claim in ended],
         [claim.concurrency_key for claim in ended],
     )
-    return {*found, *(claim.job_id for claim in ended if claim.parent_id is not None)}
+    return {*found, *(claim.job_id for claim in ended if claim.parent_id is not None or claim.is_suspect)}
 
 
 async def after(ended: Claim) -> tuple[list[PushRow], list[PushRow]]:
-    """Return those that are free now that the job has ended, and the one that may take its place; to be pushed.
+    """Return those that are free now that the job has ended, and those that may take its place; to be pushed.
 
     A parent is freed by its last child, a successor by the success of the job before it. Failures are the clock's.
     """
     freed = [] if ended.parent_id is None else await _free_parents("j.id = $1", ended.parent_id)
     freed += await _free_successors("j.after_id = $1", ended.job_id)
-    return freed, await next_in_place(ended)
+    next_jobs = await next_in_place(ended)
+    if ended.is_suspect:
+        next_jobs += await next_suspect(ended)
+    return freed, next_jobs
 
 
 async def release_all() -> None:
@@ -150,6 +154,20 @@ async def next_in_place(ended: Claim) -> list[PushRow]:
         ended.kind,
         ended.tenant_id,
         ended.concurrency_key,
+    )
+
+
+async def next_suspect(ended: Claim) -> list[PushRow]:
+    """Mark as pushed the suspect whose turn alone has come now that this one's is over, and return it: one, or none."""
+    return await query.fetch(
+        PushRow,
+        f"""UPDATE jobs SET pushed_at = now() WHERE id = (
+                SELECT j.id FROM jobs j
+                WHERE j.queue = (SELECT queue FROM jobs WHERE id = $1) AND j.losses >= {LOSSES_IN_COMPANY} AND {_COULD_START}
+                  AND NOT EXISTS (SELECT FROM queue_pauses p WHERE p.tenant_id = j.tenant_id AND p.queue = j.queue)
+                ORDER BY j.priority, j.id LIMIT 1 FOR UPDATE SKIP LOCKED)
+            RETURNING id, kind, queue, fencing_token, retry_at""",
+        ended.job_id,
     )
 
 

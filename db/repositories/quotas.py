@@ -53,17 +53,6 @@ _SET: Final = """SELECT q.id, q.level, q.subject_id, q.tokens, q.requests, q.per
     FROM quotas q
     LEFT JOIN courses c ON q.level = 'course' AND c.id = q.subject_id AND c.tenant_id = q.tenant_id
     LEFT JOIN users u ON q.level = 'person' AND u.id = q.subject_id AND u.tenant_id = q.tenant_id"""
-_SET_ORDER: Final = "ORDER BY q.level DESC, q.subject_id NULLS FIRST"
-
-
-async def quotas_of(tenant_id: UUID) -> list[QuotaRow]:
-    """Return all quotas of a tenant: its own, the defaults, those of single courses and people."""
-    return await query.fetch(
-        QuotaRow,
-        """SELECT level, subject_id, tokens, requests, period_seconds FROM quotas WHERE tenant_id = $1
-           ORDER BY level DESC, subject_id NULLS FIRST""",
-        tenant_id,
-    )
 
 
 async def quotas_for(tenant_id: UUID, course_id: UUID | None, user_id: UUID | None) -> list[QuotaRow]:
@@ -82,9 +71,11 @@ async def quotas_for(tenant_id: UUID, course_id: UUID | None, user_id: UUID | No
     )
 
 
-async def set_quotas(tenant_id: UUID) -> list[SetQuotaRow]:
-    """Return all quotas of a tenant as they were set, the tenant's first, then the defaults before single ones."""
-    return await query.fetch(SetQuotaRow, f"{_SET} WHERE q.tenant_id = $1 {_SET_ORDER}", tenant_id)
+async def quotas_of(tenant_id: UUID) -> list[SetQuotaRow]:
+    """Return all quotas of a tenant as they were set: its own, then at each level the default before those of single ones."""
+    return await query.fetch(
+        SetQuotaRow, f"{_SET} WHERE q.tenant_id = $1 ORDER BY q.level DESC, q.subject_id NULLS FIRST", tenant_id
+    )
 
 
 async def find_quota(tenant_id: UUID, quota_id: UUID) -> SetQuotaRow | None:

@@ -93,6 +93,26 @@ async def test_the_end_of_a_job_brings_the_next_forward(someone: Someone, monkey
     assert await query.fetch_value("SELECT pushed_at FROM jobs WHERE id = $1", third) is None
 
 
+async def test_the_end_of_a_suspect_brings_the_next_suspect_forward(
+    someone: Someone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of whatever kind and tenant: what they wait for is to be alone."""
+    redis = Sent()
+    monkeypatch.setattr(succession, "dispatcher", lambda: redis)
+    worker = new_id()
+    (first,) = await enqueue(WORK, someone, "a")
+    (second,) = await enqueue(KEYED, await another_tenant("two"), "k/1")
+    await query.execute("UPDATE jobs SET losses = $1", claims.LOSSES_IN_COMPANY)
+    running = await claims.claim(first, worker, 5)
+    assert running is not None
+    assert await claims.claim(second, worker, 5) is None
+
+    await succeed(running)
+    await succession.bring_forward([running])
+    assert [dispatch.job_id for dispatch in redis.pushed] == [second]
+    assert await claims.claim(second, worker, 5) is not None
+
+
 async def test_what_redis_did_not_take_is_left_to_the_clock(someone: Someone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(succession, "dispatcher", lambda: Sent(works=False))
     first, second = await enqueue(KEYED, someone, "k/1", "k/2")
