@@ -1,5 +1,7 @@
 """The sequences that grow together, one token each a step; they join and leave between steps."""
 
+from collections.abc import Sequence as Many
+
 import torch
 from torch import Tensor
 
@@ -8,23 +10,47 @@ from inference_gateway.engines.generation.lora import BASE
 from inference_gateway.engines.generation.model import LanguageModel
 from inference_gateway.engines.generation.sequence import Sequence
 
+PADDING = 0
+"""Any token: what is computed for padding is never looked at."""
+
+MAX_PADDING_SHARE = 0.25
+"""Of a pass that reads prompts: beyond, two passes cost less than one."""
+
 
 class Reading:
-    """A sequence whose tokens are being read into a cache of its own, in chunks: what it gives depends on no other."""
+    """Sequences whose tokens are being read into a cache of their own, padded at the left, in as many passes as it takes."""
 
-    def __init__(self, model: LanguageModel, sequence: Sequence) -> None:
-        self.sequence = sequence
-        self.cache = BatchCache(len(sequence.tokens))
+    def __init__(self, model: LanguageModel, sequences: Many[Sequence]) -> None:
+        self.sequences = list(sequences)
+        self.lengths = [len(sequence.tokens) for sequence in sequences]
+        self._columns = max(self.lengths)
+        self.cache = BatchCache(self._columns, len(sequences))
         self._model = model
+        self._padding = [self._columns - length for length in self.lengths]
         self._read = 0
 
-    def advance(self, tokens: int) -> tuple[int, Tensor | None]:
-        """Read up to `tokens` more; return how many, and at the end the logits (1, vocabulary) of the next token."""
-        ids = torch.tensor([self.sequence.tokens[self._read : self._read + tokens]], device=self._model.device)
-        positions = torch.arange(self._read, self._read + ids.shape[1], device=self._model.device).unsqueeze(0)
-        logits = self._model.forward(ids, positions, None, self.cache, _adapters([self.sequence]))
-        self._read += ids.shape[1]
-        return ids.shape[1], logits if self._read == len(self.sequence.tokens) else None
+    def advance(self, budget: int) -> tuple[int, Tensor | None]:
+        """Read up to `budget` more tokens, padding counted and at least one column.
+
+        Returns how many, and at the end the logits (rows, vocabulary) of the next token of each.
+        """
+        start = self._read
+        end = min(start + max(1, budget // len(self.sequences)), self._columns)
+        device = self._model.device
+        columns = torch.arange(end, device=device)
+        padding = torch.tensor(self._padding, device=device).unsqueeze(1)
+        positions = (columns[start:] - padding).clamp(min=0)
+        mask = columns >= padding if any(self._padding) else None
+        ids = torch.tensor([self._tokens(row, start, end) for row in range(len(self.sequences))], device=device)
+        logits = self._model.forward(ids, positions, mask, self.cache, _adapters(self.sequences))
+        self._read = end
+        return ids.numel(), logits if end == self._columns else None
+
+    def _tokens(self, row: int, start: int, end: int) -> list[int]:
+        """Return what stands in columns of a row."""
+        padding = self._padding[row]
+        before = min(max(padding - start, 0), end - start)
+        return [PADDING] * before + self.sequences[row].tokens[max(start - padding, 0) : max(end - padding, 0)]
 
 
 class Batch:
@@ -49,25 +75,27 @@ class Batch:
 
     @torch.inference_mode()
     def join(self, reading: Reading) -> None:
-        """Add a sequence that has been read and has its first new token."""
-        self._lengths.append(reading.cache.window.columns)
+        """Add sequences that have been read to the end."""
+        self._lengths += reading.lengths
         if self._cache is None:
             self._cache = reading.cache
         else:
             self._cache.join(reading.cache, max(self._lengths))
-        self.sequences.append(reading.sequence)
+        self.sequences += reading.sequences
 
     @torch.inference_mode()
     def drop(self, gone: set[Sequence]) -> None:
         """Let sequences leave; the order of the others may change."""
+        if gone.issuperset(self.sequences):
+            self.sequences, self._lengths, self._cache = [], [], None
         for row in reversed(range(len(self.sequences))):
             if self.sequences[row] in gone:
                 self._drop_row(row)
 
-    def fits(self, sequence: Sequence, cache_tokens: int) -> bool:
-        """Tell whether the cache would hold all, each grown to its end."""
-        longest = max(one.final_length for one in [*self.sequences, sequence])
-        return (len(self.sequences) + 1) * longest <= cache_tokens
+    def fits(self, more: Many[Sequence], cache_tokens: int) -> bool:
+        """Tell whether the cache would hold all and more, each grown to its end."""
+        all_ = [*self.sequences, *more]
+        return len(all_) * max(one.final_length for one in all_) <= cache_tokens
 
     def _drop_row(self, row: int) -> None:
         """Put the last sequence in the place of one, as the cache does."""
@@ -75,10 +103,7 @@ class Batch:
         self.sequences[row], self._lengths[row] = self.sequences[-1], self._lengths[-1]
         self.sequences.pop()
         self._lengths.pop()
-        if self.sequences:
-            self._cache.leave(row, max(self._lengths))
-        else:
-            self._cache = None
+        self._cache.leave(row, max(self._lengths))
 
     def _mask(self, device: torch.device) -> Tensor | None:
         longest = max(self._lengths)
@@ -86,6 +111,17 @@ class Batch:
             return None
         padding = torch.tensor([[longest - length] for length in self._lengths], device=device)
         return torch.arange(longest + 1, device=device) >= padding
+
+
+def is_worth_padding(sequences: Many[Sequence]) -> bool:
+    """Tell whether one pass over all costs less than several."""
+    lengths = [len(sequence.tokens) for sequence in sequences]
+    return sum(lengths) >= (1 - MAX_PADDING_SHARE) * padded_tokens(sequences)
+
+
+def padded_tokens(sequences: Many[Sequence]) -> int:
+    """Return the tokens of a pass over all, padding counted."""
+    return len(sequences) * max(len(sequence.tokens) for sequence in sequences)
 
 
 def _adapters(rows: list[Sequence]) -> list[str]:

@@ -1,8 +1,8 @@
 """Keys and values of all sequences of a batch, in one buffer a layer that is written in place.
 
 Rows are sequences; all end in the same column, so a step writes one column and reads a slice, and masks that count
-columns (sliding windows too) hold for every row. What is not a sequence's own is zero: attention gives it no weight, but
-nothing that is not a number may stand there.
+columns (sliding windows too) hold for every row. What is not a sequence's own is zero, or was read for the padding before a
+shorter prompt: attention gives it no weight, but nothing that is not a number may stand there.
 """
 
 from dataclasses import dataclass
@@ -80,18 +80,21 @@ class BufferLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
             new[: before.rows, :, offset : offset + before.columns] = old[: before.rows, :, before.start : before.end]
             setattr(self, name, new)
 
-    def fill_row(self, row: int, other: "BufferLayer", columns: int) -> None:
-        """Copy the last `columns` of another cache's only row to the end of `row`."""
-        end, theirs = self._window.end, other._window.end  # noqa: SLF001 - of the same class
-        self.keys[row, :, end - columns : end] = other.keys[0, :, theirs - columns : theirs]
-        self.values[row, :, end - columns : end] = other.values[0, :, theirs - columns : theirs]
+    def fill_rows(self, other: "BufferLayer") -> None:
+        """Copy all that another cache has in use into rows after the last."""
+        mine, theirs = self._window, other._window  # noqa: SLF001 - of the same class
+        rows = slice(mine.rows, mine.rows + theirs.rows)
+        columns = slice(mine.end - theirs.columns, mine.end)
+        for buffer, given in ((self.keys, other.keys), (self.values, other.values)):
+            buffer[rows, :, columns] = given[: theirs.rows, :, theirs.start : theirs.end]
 
     def empty_row(self, row: int, last: int) -> None:
         """Put the last row in the place of `row`."""
+        used = slice(self._window.start, self._window.end)
         for buffer in (self.keys, self.values):
             if row != last:
-                buffer[row] = buffer[last]
-            buffer[last] = 0
+                buffer[row, :, used] = buffer[last, :, used]
+            buffer[last, :, used] = 0
 
     def _zeros(self, like: Tensor) -> Tensor:
         shape = (self._window.row_capacity, like.shape[1], self._window.capacity, like.shape[3])
@@ -99,10 +102,10 @@ class BufferLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
 
 class BatchCache(Cache):
-    """The cache of a batch, or of one sequence that is being read."""
+    """The cache of a batch, or of sequences that are being read."""
 
-    def __init__(self, columns: int) -> None:
-        self.window = Window(capacity=columns + SLACK_COLUMNS)
+    def __init__(self, columns: int, rows: int = 1) -> None:
+        self.window = Window(rows=rows, row_capacity=rows, capacity=columns + SLACK_COLUMNS)
         make_layer: Any = lambda: BufferLayer(self.window)  # noqa: E731 - the library calls it a class
         super().__init__(layer_class_to_replicate=make_layer)
 
@@ -121,14 +124,15 @@ class BatchCache(Cache):
         self.window.end += new
 
     def join(self, other: "BatchCache", longest: int) -> None:
-        """Add the only sequence of another cache as the last row; `longest` is the longest of all rows then."""
-        window, columns = self.window, other.window.columns
-        if window.rows == window.row_capacity or columns > window.end:
-            row_capacity = window.row_capacity * (2 if window.rows == window.row_capacity else 1)
+        """Add the sequences of another cache as the last rows; `longest` is the longest of all rows then."""
+        window = self.window
+        rows = window.rows + other.window.rows
+        if rows > window.row_capacity or other.window.columns > window.end:
+            row_capacity = window.row_capacity if rows <= window.row_capacity else max(rows, 2 * window.row_capacity)
             self._move(row_capacity, offset=longest - window.columns, columns=longest)
         for layer, theirs in zip(self.buffers, other.buffers, strict=True):
-            layer.fill_row(window.rows, theirs, columns)
-        window.rows += 1
+            layer.fill_rows(theirs)
+        window.rows = rows
         window.start = window.end - longest
 
     def leave(self, row: int, longest: int) -> None:

@@ -1,8 +1,9 @@
 """Continuous batching: one thread owns the model and all that changes; sequences join and leave between its steps.
 
 A step reads a bounded number of prompt tokens, so that those who generate never wait for a long prompt, then gives every
-sequence of the batch one token. What a request gets does not depend on its neighbours, up to the rounding of larger
-matrices; at temperature 0, and for a fixed seed, that changes a token only where two are equally likely to that rounding.
+sequence of the batch one token. Prompts of about the same length that wait at the same step are read in one pass.
+What a request gets does not depend on its neighbours, up to the rounding of larger matrices; at temperature 0, and for a
+fixed seed, that changes a token only where two are equally likely to that rounding.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from inference_gateway.adapters.supply import AdapterSupply
 from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest
 from inference_gateway.engines.generation import metrics
 from inference_gateway.engines.generation.adapters import Adapters
-from inference_gateway.engines.generation.batch import Batch, Reading
+from inference_gateway.engines.generation.batch import Batch, Reading, is_worth_padding, padded_tokens
 from inference_gateway.engines.generation.calls import Calling, CallReader, call_schema, calling_of
 from inference_gateway.engines.generation.grammar import Grammar, Grammars
 from inference_gateway.engines.generation.memory import is_exhausted, release
@@ -197,36 +198,43 @@ class GenerationEngine:
 
     def _step(self) -> None:
         self._batch.drop({sequence for sequence in self._batch.sequences if sequence.left})
-        if self._reading is not None and self._reading.sequence.left:
+        if self._reading is not None and all(sequence.left for sequence in self._reading.sequences):
             self._reading = None
         self._waiting.expire()
         if self._adapters is not None:
             self._adapters.work(self._waiting.all(), self._adapters_in_use())
         budget = self._limits.tokens_read
-        while budget > 0 and (reading := self._reading or self._next()) is not None:
+        while budget > 0 and (reading := self._reading or self._next(budget)) is not None:
             self._reading = reading
             budget -= self._read(reading, budget)
         if self._batch.sequences:
             self._grow()
         self._last_success = time.monotonic()
 
-    def _next(self) -> Reading | None:
-        if len(self._batch.sequences) >= self._places:
-            return None
-        sequence = self._waiting.take(lambda one: self._batch.fits(one, self.model.cache_tokens), self._can_run)
-        if sequence is None:
-            return None
-        if sequence.started_at is None:
-            sequence.started_at = time.monotonic()
-            metrics.QUEUE_SECONDS.observe(sequence.started_at - sequence.created_at)
-        return Reading(self.model, sequence)
+    def _next(self, budget: int) -> Reading | None:
+        """Return those to be read next: the first that waits and those behind it that fit into the same pass."""
+        taken: list[Sequence] = []
+        while sequence := self._waiting.take(lambda one: self._fits([*taken, one], budget), self._can_run):
+            taken.append(sequence)
+            if sequence.started_at is None:
+                sequence.started_at = time.monotonic()
+                metrics.QUEUE_SECONDS.observe(sequence.started_at - sequence.created_at)
+        return Reading(self.model, taken) if taken else None
+
+    def _fits(self, together: list[Sequence], budget: int) -> bool:
+        """Tell whether sequences can be read in one pass; one alone may take several steps."""
+        if len(self._batch.sequences) + len(together) > self._places:
+            return False
+        alone = len(together) == 1 and budget == self._limits.tokens_read
+        if not alone and (padded_tokens(together) > budget or not is_worth_padding(together)):
+            return False
+        return self._batch.fits(together, self.model.cache_tokens)
 
     def _can_run(self, sequence: Sequence) -> bool:
         return self._adapters is None or self._adapters.can_serve(sequence)
 
     def _adapters_in_use(self) -> set[str]:
-        running = [*self._batch.sequences, *([self._reading.sequence] if self._reading else [])]
-        return {sequence.adapter.id for sequence in running if sequence.adapter is not None}
+        return {sequence.adapter.id for sequence in self._inside() if sequence.adapter is not None}
 
     def _idle_seconds(self) -> float | None:
         """How long to sleep with an empty batch: not at all when one can run, not long while its adapter is on its way."""
@@ -236,15 +244,14 @@ class GenerationEngine:
 
     def _read(self, reading: Reading, budget: int) -> int:
         read, logits = reading.advance(budget)
-        metrics.READ_TOKENS.inc(read)
         if logits is not None:
-            first = reading.sequence.generated == 0
-            ended = self._accept([reading.sequence], logits)
-            if first:
-                metrics.FIRST_TOKEN_SECONDS.observe(time.monotonic() - reading.sequence.created_at)
-            if not ended:
-                self._batch.join(reading)
+            metrics.READ_TOKENS.inc(sum(reading.lengths))
+            self._batch.join(reading)
             self._reading = None
+            new = [sequence for sequence in reading.sequences if sequence.generated == 0]
+            self._batch.drop(self._accept(reading.sequences, logits))
+            for sequence in new:
+                metrics.FIRST_TOKEN_SECONDS.observe(time.monotonic() - sequence.created_at)
         return read
 
     def _grow(self) -> None:
@@ -289,6 +296,9 @@ class GenerationEngine:
             sequence.fail(GatewayOverloaded("Memory does not suffice for this request now.", retry_after_seconds=10))
 
     def _forget(self) -> list[Sequence]:
-        sequences = [*self._batch.sequences, *([self._reading.sequence] if self._reading else [])]
+        sequences = self._inside()
         self._batch, self._reading = Batch(self.model), None
         return sequences
+
+    def _inside(self) -> list[Sequence]:
+        return [*self._batch.sequences, *(self._reading.sequences if self._reading else [])]

@@ -11,6 +11,7 @@ from inference_gateway.engines.generation.engine import GenerationEngine, Limits
 from inference_gateway.engines.generation.files import locate_generator
 from inference_gateway.engines.generation.model import LanguageModel
 from tests import models
+from tests.unit.gateway.engine.gate import Gate
 
 small_llama = models.small_llama
 
@@ -40,3 +41,8 @@ def make_engine(model: LanguageModel) -> Iterator[MakeEngine]:
 @pytest.fixture
 def engine(make_engine: MakeEngine) -> GenerationEngine:
     return make_engine()
+
+
+@pytest.fixture
+def gate(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    return Gate(model, monkeypatch)

@@ -78,7 +78,7 @@ async def test_logits_of_32_rows_with_9_adapters_are_those_of_each_alone(
         adapter = adapters[row % 10 - 1] if row % 10 else None
         prompt = torch.randint(6, 400, (3 + 7 * row % 60,), generator=generator).tolist()
         sequence = Sequence(prompt, Wish(max_tokens=99, adapter=adapter), own_model.decode, frozenset(), "")
-        reading = Reading(own_model, sequence)
+        reading = Reading(own_model, [sequence])
         reading.advance(512)
         sequence.tokens.append(6 + row)
         who[sequence] = row % 10

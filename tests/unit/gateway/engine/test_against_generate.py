@@ -71,7 +71,7 @@ async def test_logits_of_a_mixed_batch_are_those_of_each_alone(model: LanguageMo
         if step % 6 == 0 and lengths:
             length = lengths.pop(0)
             sequence = Sequence(fed[length][:length], Wish(max_tokens=99), model.decode, frozenset(), "")
-            reading = Reading(model, sequence)
+            reading = Reading(model, [sequence])
             assert reading.advance(64)[0] <= 64
             while len(sequence.tokens) > reading.cache.window.columns:
                 reading.advance(64)

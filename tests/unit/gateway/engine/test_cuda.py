@@ -41,7 +41,7 @@ async def test_logits_of_a_mixed_batch(small_llama: Path, precision: Precision, 
     batch = Batch(model)
     for length in (5, 90, 33):
         sequence = Sequence(list(range(6, 6 + length)), Wish(max_tokens=9), model.decode, frozenset(), "")
-        reading = Reading(model, sequence)
+        reading = Reading(model, [sequence])
         reading.advance(512)
         sequence.tokens.append(7)
         batch.join(reading)

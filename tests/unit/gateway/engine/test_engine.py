@@ -1,7 +1,6 @@
 """Stops, seeds, leaving, overload, exhaustion and failure."""
 
 import asyncio
-import threading
 import time
 from contextlib import aclosing
 from typing import Any
@@ -10,49 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference_gateway.contract import ChatDelta, ChatRequest
+from inference_gateway.contract import ChatDelta
 from inference_gateway.engines.generation.engine import GenerationEngine
 from inference_gateway.engines.generation.model import LanguageModel
 from inference_gateway.errors import GatewayOverloaded, GenerationUnavailable, RequestRefused, UpstreamBroken
 from tests.unit.gateway.engine.asking import TEXTS, answer_of, ask, plain_answer, request_of, until
 from tests.unit.gateway.engine.conftest import MakeEngine
+from tests.unit.gateway.engine.gate import Gate
 
 LONG = request_of("Tell a long story.", max_tokens=900)
-
-
-class Gate:
-    """Makes a model's forward pass slow, or fail, for as long as it is told."""
-
-    def __init__(self, model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.seconds = 0.0
-        self.opened = threading.Event()
-        self.opened.set()
-        self.rows: list[int] = []
-        self.fail = lambda rows, columns: None
-        self._forward = model.forward
-        monkeypatch.setattr(model, "forward", self)
-
-    def __call__(self, ids: Tensor, positions: Tensor, mask: Tensor | None, cache: Any, adapters: list[str]) -> Tensor:
-        self.opened.wait(timeout=20)
-        rows, columns = ids.shape
-        self.rows.append(rows)
-        time.sleep(self.seconds)
-        if (error := self.fail(rows, columns)) is not None:
-            raise error
-        return self._forward(ids, positions, mask, cache, adapters)
-
-    async def together(self, engine: GenerationEngine, asked: list[ChatRequest]) -> list[str]:
-        """Return the answers to requests that all wait before the first is read."""
-        self.opened.clear()
-        answers = [asyncio.create_task(answer_of(engine, request)) for request in asked]
-        await until(lambda: len(engine._waiting._inside) == len(asked), 20)
-        self.opened.set()
-        return await asyncio.gather(*answers)
-
-
-@pytest.fixture
-def gate(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> Gate:
-    return Gate(model, monkeypatch)
 
 
 async def test_a_stop_sequence_ends_the_text_before_it(engine: GenerationEngine) -> None:
