@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from inference_gateway.engines.generation.cache import BatchCache
-from inference_gateway.engines.generation.lora import BASE
 from inference_gateway.engines.generation.model import LanguageModel
 from inference_gateway.engines.generation.sequence import Sequence
+from inference_gateway.engines.generation.updates import BASE
 
 PADDING = 0
 """Any token: what is computed for padding is never looked at."""

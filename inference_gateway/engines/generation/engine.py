@@ -26,7 +26,7 @@ from inference_gateway.engines.generation.memory import is_exhausted, release
 from inference_gateway.engines.generation.model import LanguageModel
 from inference_gateway.engines.generation.prompts import Prompter
 from inference_gateway.engines.generation.sampling import choose
-from inference_gateway.engines.generation.sequence import Sequence, Wish
+from inference_gateway.engines.generation.sequence import Outlet, Sequence, Wish, send_all
 from inference_gateway.engines.generation.waiting import Waiting
 from inference_gateway.errors import (
     AdapterUnknown,
@@ -265,14 +265,18 @@ class GenerationEngine:
     def _accept(self, sequences: list[Sequence], logits: Tensor) -> set[Sequence]:
         """Give each sequence its token; return those that have ended."""
         ended: set[Sequence] = set()
+        told: list[tuple[Outlet, ChatDelta]] = []
         for sequence, token in zip(sequences, choose(logits, sequences), strict=True):
             if token is None:
                 log.error("generation_without_token", tokens=len(sequence.tokens), schema=sequence.grammar is not None)
                 sequence.fail(UpstreamBroken("The model gave no token that can be used."))
                 ended.add(sequence)
-            elif sequence.accept(token):
-                self._waiting.observe((time.monotonic() - sequence.created_at) / self._places)
-                ended.add(sequence)
+            elif (delta := sequence.accept(token)) is not None:
+                told.append((sequence.outlet, delta))
+                if delta.finish_reason is not None:
+                    self._waiting.observe((time.monotonic() - sequence.created_at) / self._places)
+                    ended.add(sequence)
+        send_all(told)
         metrics.GENERATED_TOKENS.inc(len(sequences))
         return ended
 

@@ -17,9 +17,7 @@ from torch import Tensor, nn
 from inference_gateway.adapters.faults import WeightsCorrupt
 from inference_gateway.adapters.manifest import Manifest
 from inference_gateway.engines.generation.memory import is_exhausted
-
-BASE: Final = "__base__"
-"""PEFT's word for a row without an adapter."""
+from inference_gateway.engines.generation.updates import BASE, Updates
 
 SIDES: Final = ("A", "B")
 
@@ -31,7 +29,7 @@ class AdapterHost:
         self._model = model
         self._peft: LoraModel | None = None
         self._sizes: dict[str, int] = {}
-        self._groups: list[tuple[str, Tensor | None]] = []
+        self._updates = Updates(model.device)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -44,14 +42,13 @@ class AdapterHost:
         Raises:
             LookupError: one of them is not loaded.
         """
-        named = set(rows) - {BASE}
-        if missing := named - self._sizes.keys():
+        if missing := set(rows) - self._sizes.keys() - {BASE}:
             raise LookupError(f"{len(missing)} adapters are not loaded")
-        self._groups = [(name, self._places(rows, name)) for name in sorted(named)]
+        self._updates.aim(rows)
         try:
             return self._model(**inputs)
         finally:
-            self._groups = []
+            self._updates.rest()
 
     @torch.no_grad()
     def load(self, manifest: Manifest, weights: bytes) -> int:
@@ -61,6 +58,7 @@ class AdapterHost:
             WeightsCorrupt: the matrices do not fit the model.
         """
         name = str(manifest.name)
+        self._updates.forget()
         try:
             self._add(name, manifest)
             self._sizes[name] = self._fill(name, load_tensors(weights))
@@ -74,6 +72,7 @@ class AdapterHost:
 
     def delete(self, name: str) -> None:
         """Unload an adapter; one that is not there is fine."""
+        self._updates.forget()
         self._sizes.pop(name, None)
         if self._peft is not None and name in self._peft.peft_config:
             self._peft.delete_adapter(name)
@@ -128,18 +127,5 @@ class AdapterHost:
     def _layers(self) -> Iterator[tuple[str, Any]]:
         return ((path, module) for path, module in self._model.named_modules() if isinstance(module, LoraLayer))
 
-    def _places(self, rows: Sequence[str], name: str) -> Tensor | None:
-        """Return the rows of an adapter; None for all of them."""
-        places = [place for place, row in enumerate(rows) if row == name]
-        return None if len(places) == len(rows) else torch.tensor(places, device=self._model.device)
-
     def _add_updates(self, layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        """Add `scaling * B @ A @ x` of each row's adapter to what the layer gives without one."""
-        for name, places in self._groups:
-            if name not in layer.lora_A:
-                continue
-            given = inputs[0] if places is None else inputs[0].index_select(0, places)
-            narrow = nn.functional.linear(given, layer.lora_A[name].weight)
-            update = nn.functional.linear(narrow, layer.lora_B[name].weight) * layer.scaling[name]
-            output = output + update if places is None else output.index_add(0, places, update)
-        return output
+        return self._updates.add(layer, inputs[0], output)

@@ -35,7 +35,7 @@ class Outlet:
     def send(self, delta: ChatDelta | Exception) -> None:
         """Hand over from any thread; nobody reads any more when the loop has ended."""
         if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self._deltas.put_nowait, delta)
+            self.loop.call_soon_threadsafe(self.put, delta)
 
     async def receive(self) -> ChatDelta:
         """Return the next piece; raises the error that was sent in its place."""
@@ -43,6 +43,28 @@ class Outlet:
         if isinstance(delta, Exception):
             raise delta
         return delta
+
+    def put(self, delta: ChatDelta | Exception) -> None:
+        """Hand over on the event loop."""
+        self._deltas.put_nowait(delta)
+
+
+def send_all(told: Many[tuple[Outlet, ChatDelta]]) -> None:
+    """Hand over pieces of many sequences from any thread.
+
+    Each loop is woken once: it takes the interpreter's lock when it wakes, and the thread that woke it waits for that.
+    """
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Outlet, ChatDelta]]] = {}
+    for outlet, delta in told:
+        by_loop.setdefault(outlet.loop, []).append((outlet, delta))
+    for loop, pieces in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_put_all, pieces)
+
+
+def _put_all(told: Many[tuple[Outlet, ChatDelta]]) -> None:
+    for outlet, delta in told:
+        outlet.put(delta)
 
 
 class Sequence:
@@ -111,8 +133,8 @@ class Sequence:
         """Tell the engine to give the place up at its next step."""
         self._left.set()
 
-    def accept(self, token: int) -> bool:
-        """Take the next token, send its text on, and tell whether the sequence has ended."""
+    def accept(self, token: int) -> ChatDelta | None:
+        """Take the next token; return what is to be told, which has a finish reason when the sequence has ended."""
         self._draw = None
         self.tokens.append(token)
         text = ""
@@ -125,13 +147,8 @@ class Sequence:
             text += self._text.flush()
             reason = "stop" if self._text.stopped else reason
             usage = Usage(prompt_tokens=self._prompt_tokens, completion_tokens=self.generated)
-            self.outlet.send(
-                ChatDelta(text=text, finish_reason=reason, usage=usage, model=self._model, degraded=self.degraded)
-            )
-            return True
-        if text:
-            self.outlet.send(ChatDelta(text=text, model=self._model, degraded=self.degraded))
-        return False
+            return ChatDelta(text=text, finish_reason=reason, usage=usage, model=self._model, degraded=self.degraded)
+        return ChatDelta(text=text, model=self._model, degraded=self.degraded) if text else None
 
     def fail(self, error: Exception) -> None:
         """End with an error."""

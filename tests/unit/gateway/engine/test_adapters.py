@@ -17,9 +17,9 @@ from inference_gateway.engines.generation.adapters import Place
 from inference_gateway.engines.generation.batch import Batch, Reading
 from inference_gateway.engines.generation.engine import GenerationEngine
 from inference_gateway.engines.generation.files import locate_generator
-from inference_gateway.engines.generation.lora import BASE
 from inference_gateway.engines.generation.model import LanguageModel
 from inference_gateway.engines.generation.sequence import Sequence, Wish
+from inference_gateway.engines.generation.updates import BASE
 from inference_gateway.errors import AdapterUnknown
 from inference_gateway.ports import AuthorisedAdapter
 from tests.adapters import caller_of
