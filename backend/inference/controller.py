@@ -16,11 +16,11 @@ from backend.inference.schemas import (
     PolicyChange,
     PolicyView,
     QuotaLeft,
-    QuotaView,
     UsageHistory,
 )
 from backend.kit.http import CurrentSubject, PageCursor, PageLimit, permission
 from backend.kit.pagination import DEFAULT_LIMIT, Page
+from db.repositories.quotas import SetQuotaRow
 from inference_gateway.contract import Overview, UpstreamView
 
 AnyRequest = Request[Any, Any, Any]
@@ -52,12 +52,12 @@ class InferenceController(Controller):
         return await upstreams.resume(subject, request.app.state.gateway, upstream)
 
     @get("/quotas", opt=permission(quotas.READ))
-    async def list_quotas(self, subject: CurrentSubject) -> Page[QuotaView]:
+    async def list_quotas(self, subject: CurrentSubject) -> Page[SetQuotaRow]:
         """The quotas that are set: the institution's, each course's and person's, those of single ones."""
         return Page(items=await quotas.list_quotas(subject))
 
     @post("/quotas", opt=permission(quotas.WRITE), status_code=HTTP_200_OK)
-    async def set_quota(self, subject: CurrentSubject, data: JSONBody[NewQuota]) -> QuotaView:
+    async def set_quota(self, subject: CurrentSubject, data: JSONBody[NewQuota]) -> SetQuotaRow:
         """Set a quota in place of the one for the same; it holds within 10 seconds."""
         return await quotas.set_quota(subject, data)
 

@@ -7,7 +7,7 @@ import msgspec
 
 from backend.inference.schemas import Forgotten, PolicyChange, PolicyView
 from backend.kit.subject import Subject
-from db.repositories import quotas
+from db.repositories import identity, quotas
 from db.repositories.quotas import PolicyRow
 from db.unit_of_work import unit_of_work
 from inference_gateway.purge import purge_answers
@@ -35,6 +35,7 @@ async def change_policy(subject: Subject, change: PolicyChange) -> PolicyView:
     """
     subject.require(WRITE)
     async with unit_of_work() as uow:
+        await identity.hold_tenant(uow, subject.tenant_id)
         row = await quotas.policy_of(subject.tenant_id)
         if change.keeps_text is not msgspec.UNSET:
             now = datetime.now(UTC)

@@ -10,7 +10,7 @@ from backend.academics.access import readable_course
 from backend.errors import InputError, ValidationFailed
 from backend.identity.errors import PersonNotFound
 from backend.inference.errors import QuotaNotFound
-from backend.inference.schemas import NewQuota, QuotaLeft, QuotaView
+from backend.inference.schemas import NewQuota, QuotaLeft
 from backend.kit.subject import Subject
 from db.repositories import people, quotas
 from db.repositories.quotas import QuotaRow, SetQuotaRow
@@ -22,17 +22,17 @@ WRITE: Final = "inference.write"
 ASK: Final = "chat.use"
 
 
-async def list_quotas(subject: Subject) -> list[QuotaView]:
+async def list_quotas(subject: Subject) -> list[SetQuotaRow]:
     """Return the quotas that are set, the tenant's first.
 
     Raises:
         PermissionMissing
     """
     subject.require(READ)
-    return [_view(row) for row in await quotas.set_quotas(subject.tenant_id)]
+    return await quotas.quotas_of(subject.tenant_id)
 
 
-async def set_quota(subject: Subject, new: NewQuota) -> QuotaView:
+async def set_quota(subject: Subject, new: NewQuota) -> SetQuotaRow:
     """Set a quota in place of the one for the same.
 
     Raises:
@@ -41,19 +41,13 @@ async def set_quota(subject: Subject, new: NewQuota) -> QuotaView:
     """
     subject.require(WRITE)
     await _check(subject, new)
-    row = QuotaRow(
-        level=new.level,
-        subject_id=new.subject_id,
-        tokens=new.tokens,
-        requests=new.requests,
-        period_seconds=new.period_seconds,
-    )
+    row = QuotaRow(**msgspec.structs.asdict(new))
     async with unit_of_work() as uow:
         await quotas.put_quota(uow, subject.tenant_id, row, subject.user_id)
         await uow.audit(subject, "quota.set", msgspec.to_builtins(row))
         found = await quotas.find_quota_of(subject.tenant_id, new.level, new.subject_id)
     assert found is not None
-    return _view(found)
+    return found
 
 
 async def delete_quota(subject: Subject, quota_id: UUID) -> None:
@@ -110,7 +104,3 @@ async def _check(subject: Subject, new: NewQuota) -> None:
 
 def _wrong(pointer: str, detail: str) -> ValidationFailed:
     return ValidationFailed("The quota cannot be set.", errors=[InputError(pointer=pointer, detail=detail)])
-
-
-def _view(row: SetQuotaRow) -> QuotaView:
-    return QuotaView(**msgspec.structs.asdict(row))

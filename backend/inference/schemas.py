@@ -1,13 +1,13 @@
 """What the administration of models takes and gives."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
 
 from db.repositories.adapters import AdapterState
+from db.repositories.inference_usage import UsageShareRow
 from db.repositories.quotas import Level
 
 Hours = Literal[24, 168, 720]
@@ -22,7 +22,7 @@ class NewQuota(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How many tokens and requests fit into a bucket that refills in `period_seconds`; at least one of the two.
 
     Without `subject_id` a quota of level `course` or `person` is each one's that has none of its own. It takes the place of the
-    one that was set for the same.
+    one that was set for the same, within 10 seconds.
     """
 
     level: Level
@@ -30,19 +30,6 @@ class NewQuota(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tokens: Amount | None = None
     requests: Amount | None = None
     period_seconds: Period = DAY_SECONDS
-
-
-class QuotaView(msgspec.Struct, frozen=True, kw_only=True):
-    """A quota; `name` is that of the course or person it was set for. It holds within 10 seconds."""
-
-    id: UUID
-    level: Level
-    subject_id: UUID | None
-    name: str | None
-    tokens: int | None
-    requests: int | None
-    period_seconds: int
-    updated_at: datetime
 
 
 class QuotaLeft(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,28 +81,6 @@ class AdapterView(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: datetime | None
 
 
-class UsageSums(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests and tokens; a kept answer is a request without tokens. `cost` as the routing file prices it."""
-
-    requests: int
-    failed: int
-    degraded: int
-    cache_hits: int
-    prompt_tokens: int
-    completion_tokens: int
-    cost: Decimal
-    first_token_p50_seconds: float | None
-    first_token_p99_seconds: float | None
-    tokens_per_second: float | None
-
-
-class UsageShare(UsageSums, frozen=True, kw_only=True):
-    """What one model or course used; `key` is a name or an id, null for requests without one."""
-
-    key: str | None
-    name: str | None
-
-
 class UsageHistory(msgspec.Struct, frozen=True, kw_only=True):
     """What the tenant used, one value for each step that begins at `at` (seconds since 1970); the last step runs."""
 
@@ -130,5 +95,5 @@ class UsageHistory(msgspec.Struct, frozen=True, kw_only=True):
     completion_tokens: list[int]
     first_token_p50_seconds: list[float | None]
     first_token_p99_seconds: list[float | None]
-    by_model: list[UsageShare]
-    by_course: list[UsageShare]
+    by_model: list[UsageShareRow]
+    by_course: list[UsageShareRow]

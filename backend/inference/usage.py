@@ -6,15 +6,13 @@ from uuid import UUID
 
 import msgspec
 
-from backend.inference.schemas import AdapterView, Hours, UsageHistory, UsageShare
+from backend.inference.schemas import AdapterView, Hours, UsageHistory
 from backend.kit.pagination import Page, decode_cursor, page_of
 from backend.kit.subject import Subject
 from db.repositories import adapters, inference_usage
 from db.repositories.adapters import AdapterRow
-from db.repositories.inference_usage import ShareRow
 
 READ: Final = "inference.read"
-HOURS_PER_DAY: Final = 24
 STEP_SECONDS: Final[Mapping[Hours, int]] = {24: 3600, 168: 21_600, 720: 86_400}
 SHARES: Final = 20
 
@@ -24,16 +22,16 @@ class _After(msgspec.Struct, frozen=True):
 
 
 async def usage(subject: Subject, hours: Hours) -> UsageHistory:
-    """Return the last hours in steps, and which models and courses used most.
+    """Return the last hours in steps, and which models and courses used most in the same time.
 
     Raises:
         PermissionMissing
     """
     subject.require(READ)
-    step, days = STEP_SECONDS[hours], hours // HOURS_PER_DAY
+    step = STEP_SECONDS[hours]
     rows = await inference_usage.usage_by_step(subject.tenant_id, hours, step)
-    models = await inference_usage.usage_by("model", subject.tenant_id, days, SHARES)
-    courses = await inference_usage.usage_by("course", subject.tenant_id, days, SHARES)
+    models = await inference_usage.usage_by("model", subject.tenant_id, rows[0].at, SHARES)
+    courses = await inference_usage.usage_by("course", subject.tenant_id, rows[0].at, SHARES)
     return UsageHistory(
         hours=hours,
         step_seconds=step,
@@ -46,8 +44,8 @@ async def usage(subject: Subject, hours: Hours) -> UsageHistory:
         completion_tokens=[row.completion_tokens for row in rows],
         first_token_p50_seconds=[_rounded(row.first_token_p50_seconds) for row in rows],
         first_token_p99_seconds=[_rounded(row.first_token_p99_seconds) for row in rows],
-        by_model=[_share(row) for row in models],
-        by_course=[_share(row) for row in courses],
+        by_model=models,
+        by_course=courses,
     )
 
 
@@ -62,10 +60,6 @@ async def list_adapters(subject: Subject, *, cursor: str | None, limit: int) -> 
     rows = await adapters.page(subject.tenant_id, after.id if after else None, limit + 1)
     page = page_of(rows, limit, lambda row: _After(row.id))
     return Page(items=[_adapter(row) for row in page.items], next_cursor=page.next_cursor)
-
-
-def _share(row: ShareRow) -> UsageShare:
-    return UsageShare(**msgspec.structs.asdict(row))
 
 
 def _adapter(row: AdapterRow) -> AdapterView:

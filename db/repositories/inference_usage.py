@@ -60,7 +60,7 @@ class StepRow(Usage, frozen=True, kw_only=True):
     at: datetime
 
 
-class ShareRow(Usage, frozen=True, kw_only=True):
+class UsageShareRow(Usage, frozen=True, kw_only=True):
     """What one model, tenant, course or person used. `key` is a name or an id, null for requests without one."""
 
     key: str | None
@@ -88,10 +88,12 @@ async def usage_by_step(tenant_id: UUID | None, hours: int, step_seconds: int) -
     )
 
 
-async def usage_by(dimension: Dimension, tenant_id: UUID | None, since: datetime, limit: int = 20) -> list[ShareRow]:
+async def usage_by(
+    dimension: Dimension, tenant_id: UUID | None, since: datetime, limit: int = 20
+) -> list[UsageShareRow]:
     """Return who or what used most tokens since a moment, the most first."""
     return await query.fetch(
-        ShareRow,
+        UsageShareRow,
         f"""SELECT *, ({_NAME.get(dimension, "SELECT used.key")}) AS name FROM (
                 SELECT {_COLUMN[dimension]} AS key, {_SUMS} FROM inference_logs
                 WHERE ($1::uuid IS NULL OR tenant_id = $1) AND finished_at >= $2 GROUP BY 1

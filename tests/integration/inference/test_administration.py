@@ -1,5 +1,6 @@
 """What administrators and operators do about models through the API: upstreams, quotas, policy, use, adapters."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ from backend.academics import controller as academics
 from backend.inference import controller as inference
 from backend.kit.subject import Subject
 from db import query
+from db.repositories import quotas
 from db.repositories.inference import LogRow
+from db.repositories.quotas import PolicyRow
+from db.unit_of_work import UnitOfWork
 from inference_gateway.cache.answers import AnswerCache
 from inference_gateway.contract import ChatDelta
 from inference_gateway.ports import CachedAnswer
@@ -229,6 +233,24 @@ async def test_the_policy_says_what_may_be_done_with_texts_and_the_gateway_heeds
     assert await audited() == ["inference_policy.changed"] * 3
 
 
+async def test_of_two_changes_of_the_policy_at_once_neither_undoes_the_other(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, put = f"{V1}/policy", quotas.put_policy
+    (await office.admin.patch(here, json={"text_may_leave": True})).raise_for_status()
+
+    async def put_slowly(uow: UnitOfWork, row: PolicyRow, updated_by: UUID | None) -> None:
+        await asyncio.sleep(0.3)
+        await put(uow, row, updated_by)
+
+    monkeypatch.setattr(quotas, "put_policy", put_slowly)
+    changes = ({"text_may_leave": False}, {"keeps_text": True})
+    answers = await asyncio.gather(*(office.admin.patch(here, json=change) for change in changes))
+    assert [answer.status_code for answer in answers] == [200, 200]
+    policy = (await office.admin.get(here)).json()
+    assert (policy["text_may_leave"], policy["keeps_text"]) == (False, True)
+
+
 async def test_the_tenants_kept_answers_are_forgotten_and_no_others(office: Office) -> None:
     answers = AnswerCache(office.app.state.redis, b"k" * 32)
     kept = CachedAnswer(deltas=(ChatDelta(text="Blue."),), model="m", upstream="u")
@@ -264,6 +286,15 @@ async def test_use_over_time_and_by_model_and_course(office: Office, hours: int,
     ]
     assert [(one["name"], one["completion_tokens"]) for one in used["by_course"]] == [(None, 30), ("Course C1", 30)]
     assert sum((await office.stranger.get(f"{V1}/usage", params={"hours": hours})).json()["requests"]) == 0
+
+
+async def test_shares_are_of_the_same_time_as_the_steps(office: Office) -> None:
+    begins = (await office.ops.get(f"{V1}/usage", params={"hours": 720})).json()["at"][0]
+    before, after = (datetime.fromtimestamp(begins + seconds, UTC) for seconds in (-1, 1))
+    await add(office.row(finished_at=before), office.row(finished_at=after))
+    used = (await office.ops.get(f"{V1}/usage", params={"hours": 720})).json()
+    assert sum(used["requests"]) == 1
+    assert [share["requests"] for share in (*used["by_model"], *used["by_course"])] == [1, 1]
 
 
 async def test_adapters_are_listed_with_their_state(office: Office) -> None:

@@ -32,7 +32,7 @@ async def test_usage_counts_tokens_once_and_hits_not_at_all(place: Place) -> Non
         log_row(place, finished_at=ago(days=2)),
         log_row(place, finished_at=ago(days=40)),
     )
-    days = await inference_usage.usage_by_day(place.tenant_id, 7)
+    days = await inference_usage.usage_by_step(place.tenant_id, 7 * 24, 86_400)
     assert len(days) == 7
     assert [(day.requests, day.prompt_tokens, day.completion_tokens) for day in (days[-1], days[-2], days[-3])] == [
         (3, 20, 31),
@@ -42,11 +42,11 @@ async def test_usage_counts_tokens_once_and_hits_not_at_all(place: Place) -> Non
     assert (days[-1].cache_hits, days[-1].failed, days[-1].cost) == (1, 1, Decimal("0.5"))
     assert days[-3].tokens_per_second == pytest.approx(30 / 1.5)
 
-    by_model = await inference_usage.usage_by_model(place.tenant_id, 7)
+    by_model = await inference_usage.usage_by("model", place.tenant_id, ago(days=7))
     assert [(share.key, share.requests, share.completion_tokens) for share in by_model] == [("m", 3, 60), ("n", 1, 1)]
-    (tenant,) = await inference_usage.usage_by("tenant", None, 7)
+    (tenant,) = await inference_usage.usage_by("tenant", None, ago(days=7))
     assert (tenant.key, tenant.name, tenant.requests) == (str(place.tenant_id), "One", 4)
-    assert await inference_usage.usage_by_model(new_id(), 7) == []
+    assert await inference_usage.usage_by("model", new_id(), ago(days=7)) == []
 
 
 async def test_the_quota_of_a_request_is_its_own_before_the_default(place: Place) -> None:
