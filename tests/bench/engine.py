@@ -43,34 +43,31 @@ def measure(_site: Site, console: Console) -> list[Figure]:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     taken = json.loads(done.stdout.splitlines()[-1])
     base = taken["concurrent"]["0"]
-    console.print(f"  {base['together']:.0f} tokens/s together, {base['in_turn']:.0f} in turn, on {taken['device']}")
+    console.print(f"  {base['engine']:.0f} tokens/s together, {base['peer']:.0f} in turn, on {taken['device']}")
     note = f"{TOKENS} tokens each, {taken['device']}"
     return [
-        _concurrent("engine/concurrent", base, note),
-        _concurrent("engine/concurrent_8_adapters", taken["concurrent"]["8"], f"{note}, each with its own adapter"),
+        _against("engine/concurrent", base, "eight in turn", note),
+        _against(
+            "engine/concurrent_8_adapters",
+            taken["concurrent"]["8"],
+            "eight in turn",
+            f"{note}, each with its own adapter",
+        ),
         *(
-            Figure(
-                name=name,
-                value=of["engine"],
-                unit="tokens/s",
-                peer="transformers generate, same batch, no adapter",
-                peer_value=of["generate"],
-                n=TURNS,
-                note=note,
-            )
+            _against(name, of, "transformers generate, same batch, no adapter", note)
             for name, of in taken["batches"].items()
         ),
         *_adapter_figures(taken["adapter"], taken["device"]),
     ]
 
 
-def _concurrent(name: str, of: dict[str, Any], note: str) -> Figure:
+def _against(name: str, of: dict[str, Any], peer: str, note: str) -> Figure:
     return Figure(
         name=name,
-        value=of["together"],
+        value=of["engine"],
         unit="tokens/s",
-        peer="eight in turn",
-        peer_value=of["in_turn"],
+        peer=peer,
+        peer_value=of["peer"],
         ratio=of["ratio"],
         n=TURNS,
         spread=tuple(of["spread"]),
@@ -167,21 +164,26 @@ async def _loads(engine: Any, workshop: Any, adapters: list[Any]) -> dict[str, A
 
 async def _compare(engine: Any, adapters: Sequence[Any]) -> dict[str, Any]:
     await _together(engine, REQUESTS, adapters)
-    pairs = [(await _together(engine, REQUESTS, adapters), await _in_turn(engine, adapters)) for _ in range(TURNS)]
-    ratios = [together / turn for together, turn in pairs]
+    return _summary(
+        [(await _together(engine, REQUESTS, adapters), await _in_turn(engine, adapters)) for _ in range(TURNS)]
+    )
+
+
+async def _batch(engine: Any, size: int, adapters: Sequence[Any]) -> dict[str, Any]:
+    """The peer computes while the engine has nothing to do."""
+    await _together(engine, size, adapters)
+    _generate(engine.model, size)
+    return _summary([(await _together(engine, size, adapters), _generate(engine.model, size)) for _ in range(TURNS)])
+
+
+def _summary(pairs: list[tuple[float, float]]) -> dict[str, Any]:
+    ratios = [one / other for one, other in pairs]
     return {
-        "together": _median(together for together, _ in pairs),
-        "in_turn": _median(turn for _, turn in pairs),
+        "engine": _median(one for one, _ in pairs),
+        "peer": _median(other for _, other in pairs),
         "ratio": _median(ratios),
         "spread": [min(ratios), max(ratios)],
     }
-
-
-async def _batch(engine: Any, size: int, adapters: Sequence[Any]) -> dict[str, float]:
-    """The peer computes while the engine has nothing to do."""
-    _generate(engine.model, size)
-    taken = [(await _together(engine, size, adapters), _generate(engine.model, size)) for _ in range(TURNS)]
-    return {"engine": _median(one for one, _ in taken), "generate": _median(one for _, one in taken)}
 
 
 async def _together(engine: Any, requests: int, adapters: Sequence[Any]) -> float:

@@ -47,6 +47,9 @@ class AdapterHost:
         self._updates.aim(rows)
         try:
             return self._model(**inputs)
+        except Exception:
+            self._updates.forget()  # their memory may be what was missing
+            raise
         finally:
             self._updates.rest()
 

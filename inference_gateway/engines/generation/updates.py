@@ -16,16 +16,22 @@ MOST_UNUSED = 2
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Where the rows of a pass go: each adapter has `width` places, and a row's update is at its own of these."""
+    """Where the rows of a pass go: each adapter has `width` places, `given` says which row is at each.
+
+    `rows` are those with an adapter, None for all, and `places` theirs. Both are None where each row is at its own number.
+    """
 
     width: int
-    given: Tensor
-    places: Tensor
+    given: Tensor | None
+    places: Tensor | None
     rows: Tensor | None
 
 
 class Updates:
-    """The rows of the pass under way, and the matrices of their adapters side by side, which last until those change."""
+    """The rows of the pass under way, and copies of their adapters' matrices side by side, which last until those change.
+
+    While all rows have the same adapter nothing is copied.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -77,6 +83,8 @@ class Updates:
             return output
         if given.shape[0] != len(self._rows):
             raise RuntimeError("a layer's input is not laid out by rows")
+        if spread.given is None or spread.places is None:
+            return output + _multiply(stack, given, spread.width)
         update = _multiply(stack, given.index_select(0, spread.given), spread.width).index_select(0, spread.places)
         return output + update if spread.rows is None else output.index_add(0, spread.rows, update)
 
@@ -86,6 +94,8 @@ class Updates:
         given = [row for rows in members for row in [*rows, *[0] * (width - len(rows))]]
         place_of = {row: number * width + at for number, rows in enumerate(members) for at, row in enumerate(rows)}
         rows = sorted(place_of)
+        if given == list(range(len(self._rows))):
+            return Spread(width, None, None, None)
         return Spread(
             width=width,
             given=torch.tensor(given, device=self._device),
@@ -110,7 +120,7 @@ def _multiply(stack: tuple[Tensor, Tensor], given: Tensor, width: int) -> Tensor
     """Return the updates (places, columns, out) of what was given to each place."""
     down, up = stack
     places, columns = given.shape[:2]
-    narrow = torch.bmm(given.view(places // width, width * columns, -1), down)
+    narrow = torch.bmm(given.reshape(places // width, width * columns, -1), down)
     return torch.bmm(narrow, up).view(places, columns, -1)
 
 

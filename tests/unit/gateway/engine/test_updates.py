@@ -91,6 +91,16 @@ def test_a_deleted_one_leaves_nothing_behind(small_llama: Path, model: LanguageM
         loaded.furthest([one, two])
 
 
+def test_a_pass_that_fails_leaves_no_copies(loaded: Loaded) -> None:
+    one, two, _ = loaded.names
+    assert loaded.furthest([one, two]) <= 1e-4
+
+    with pytest.raises(IndexError):
+        loaded.host.forward([one, two], input_ids=IDS[:2] + 10**6)
+
+    assert not loaded.host._updates._stacks
+
+
 def test_an_input_that_is_not_laid_out_by_rows_gets_no_update_of_anyone(loaded: Loaded) -> None:
     one, two, _ = loaded.names
     layer = next(layer for _, layer in loaded.host._layers())
