@@ -73,8 +73,8 @@ async def remaining(subject: Subject, course_id: UUID | None) -> list[QuotaLeft]
     subject.require_somewhere(ASK)
     if course_id is not None:
         await readable_course(subject, CourseId(course_id), ASK)
-    rows = await quotas.quotas_for(subject.tenant_id, course_id, subject.user_id)
-    return [await _left(subject.tenant_id, row) for row in rows]
+    rows = await quotas.quotas_by_subject(subject.tenant_id)
+    return [await _left(subject.tenant_id, row) for row in quotas.quotas_for(rows, course_id, subject.user_id)]
 
 
 async def _left(tenant_id: UUID, quota: QuotaRow) -> QuotaLeft:

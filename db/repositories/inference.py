@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -49,15 +49,28 @@ class LogRow(msgspec.Struct, frozen=True, kw_only=True):
 
 _FIELDS: Final = LogRow.__struct_fields__
 _COLUMNS: Final = ", ".join(_FIELDS)
+_SQL_TYPES: Final = {
+    UUID: "uuid",
+    str: "text",
+    bool: "boolean",
+    int: "bigint",
+    float: "float8",
+    Decimal: "numeric",
+    bytes: "bytea",
+    datetime: "timestamptz",
+}
+_ARRAYS: Final = ", ".join(
+    f"${place}::{_SQL_TYPES[(get_args(kind) or (kind,))[0]]}[]"
+    for place, kind in enumerate(get_type_hints(LogRow).values(), 1)
+)
 
 
 async def add_logs(uow: UnitOfWork, rows: Sequence[LogRow]) -> None:
     """Write requests; one that was written before, by a flush whose answer was lost, is left as it is."""
     del uow
-    places = ", ".join(f"${place}" for place in range(1, len(_FIELDS) + 1))
-    await query.execute_many(
-        f"INSERT INTO inference_logs ({_COLUMNS}) VALUES ({places}) ON CONFLICT (id) DO NOTHING",
-        [msgspec.structs.astuple(row) for row in rows],
+    columns = zip(*map(msgspec.structs.astuple, rows), strict=True)
+    await query.execute(
+        f"INSERT INTO inference_logs ({_COLUMNS}) SELECT * FROM unnest({_ARRAYS}) ON CONFLICT (id) DO NOTHING", *columns
     )
 
 

@@ -1,6 +1,6 @@
 """What tenants, courses and people may use of the gateway, what of it the records say is used, and what a tenant allows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
@@ -22,6 +22,10 @@ class QuotaRow(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int | None
     requests: int | None
     period_seconds: int
+
+
+QuotasBySubject = Mapping[tuple[Level, UUID | None], QuotaRow]
+"""The quotas of one tenant by level and subject; each level's default has no subject."""
 
 
 class SetQuotaRow(QuotaRow, frozen=True, kw_only=True):
@@ -55,20 +59,25 @@ _SET: Final = """SELECT q.id, q.level, q.subject_id, q.tokens, q.requests, q.per
     LEFT JOIN users u ON q.level = 'person' AND u.id = q.subject_id AND u.tenant_id = q.tenant_id"""
 
 
-async def quotas_for(tenant_id: UUID, course_id: UUID | None, user_id: UUID | None) -> list[QuotaRow]:
-    """Return the quotas a request counts for, one at each level at most: its own before the default."""
-    return await query.fetch(
+async def quotas_by_subject(tenant_id: UUID) -> QuotasBySubject:
+    """Return all quotas of a tenant."""
+    rows = await query.fetch(
         QuotaRow,
-        """SELECT DISTINCT ON (level) level, CASE level WHEN 'course' THEN $2::uuid WHEN 'person' THEN $3::uuid END AS subject_id,
-                  tokens, requests, period_seconds
-           FROM quotas WHERE tenant_id = $1
-             AND (level = 'tenant' OR (level = 'course' AND $2::uuid IS NOT NULL AND coalesce(subject_id, $2) = $2)
-                  OR (level = 'person' AND $3::uuid IS NOT NULL AND coalesce(subject_id, $3) = $3))
-           ORDER BY level, quotas.subject_id NULLS LAST""",
+        "SELECT level, subject_id, tokens, requests, period_seconds FROM quotas WHERE tenant_id = $1",
         tenant_id,
-        course_id,
-        user_id,
     )
+    return {(row.level, row.subject_id): row for row in rows}
+
+
+def quotas_for(rows: QuotasBySubject, course_id: UUID | None, user_id: UUID | None) -> list[QuotaRow]:
+    """Return the quotas a request counts for, one at each level at most: its own before the default."""
+    subjects: tuple[tuple[Level, UUID | None], ...] = (("course", course_id), ("person", user_id))
+    found = [rows[("tenant", None)]] if ("tenant", None) in rows else []
+    for level, subject_id in subjects:
+        row = (rows.get((level, subject_id)) or rows.get((level, None))) if subject_id is not None else None
+        if row is not None:
+            found.append(msgspec.structs.replace(row, subject_id=subject_id))
+    return found
 
 
 async def quotas_of(tenant_id: UUID) -> list[SetQuotaRow]:

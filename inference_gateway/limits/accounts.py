@@ -1,19 +1,17 @@
 """Quotas kept in Redis, filled in from the records, and kept in this process at half their size while Redis is away."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import partial
-from uuid import UUID
 
 import msgspec
 from prometheus_client import Counter
 
 from db.errors import DatabaseError
 from db.repositories import quotas
-from db.repositories.quotas import QuotaRow
 from inference_gateway.caller import Caller
-from inference_gateway.limits.buckets import Bucket, Ledger, LocalLedger, Taken, buckets_of
+from inference_gateway.limits.buckets import Bucket, Ledger, LocalLedger, Taken
+from inference_gateway.limits.known import KnownQuotas
 from inference_gateway.limits.redis_ledger import RedisLedger
 from inference_gateway.limits.shared import Shared
 from ops.runtime.logging import get_logger
@@ -22,19 +20,12 @@ from ops.runtime.telemetry import REGISTRY
 
 log = get_logger(__name__)
 
-KNOWN_SECONDS = 10.0
-KNOWN_CALLERS = 10_000
 RECENT_SECONDS = 600.0
 UNREADABLE_SHARE = 0.5
 FILLS = 3
 LOCAL_TAKES = Counter(
     "lyceum_gateway_local_quotas_total", "reservations made without Redis, in half the quota", registry=REGISTRY
 )
-
-# While nobody can say what the quotas of a tenant are, each person has this one.
-EMERGENCY = QuotaRow(level="person", subject_id=None, tokens=None, requests=60, period_seconds=60)
-
-_Who = tuple[UUID | None, UUID | None, UUID | None]
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -52,14 +43,13 @@ class Accounts:
         self._redis = RedisLedger(redis) if redis is not None else None
         self._local = LocalLedger()
         self._before_reading = before_reading
-        self._known: OrderedDict[_Who, tuple[float, tuple[Bucket, ...]]] = OrderedDict()
-        self._reading: Shared[_Who, list[QuotaRow]] = Shared()
+        self._quotas = KnownQuotas()
         self._filling: Shared[tuple[bool, str], None] = Shared()
         self._recent: dict[str, tuple[float, Bucket]] = {}
 
     async def reserve(self, caller: Caller, wanted: int, least: int) -> Reservation:
         """Reserve up to `wanted` tokens; the answer tells whether even `least` could not be had."""
-        buckets = await self._buckets(caller)
+        buckets = await self._quotas.buckets(caller)
         if not buckets:
             return Reservation((), self._local, Taken(allowed=True, tokens=wanted))
         for bucket in buckets:
@@ -126,23 +116,3 @@ class Accounts:
             log.warning("quota_without_records", error=type(error).__name__)
             return bucket.size * UNREADABLE_SHARE
         return row.tokens if bucket.unit == "tokens" else row.requests
-
-    async def _buckets(self, caller: Caller) -> tuple[Bucket, ...]:
-        if caller.tenant_id is None:
-            return ()
-        who = (caller.tenant_id, caller.course_id, caller.user_id)
-        known = self._known.get(who)
-        if known is not None and known[0] > time.monotonic():
-            return known[1]
-        try:
-            rows = await self._reading.do(who, partial(quotas.quotas_for, *who))
-        except DatabaseError:
-            if known is not None:
-                return known[1]
-            quota = msgspec.structs.replace(EMERGENCY, subject_id=caller.user_id)
-            return buckets_of(caller.tenant_id, [quota])
-        buckets = buckets_of(caller.tenant_id, rows)
-        self._known[who] = (time.monotonic() + KNOWN_SECONDS, buckets)
-        if len(self._known) > KNOWN_CALLERS:
-            self._known.popitem(last=False)
-        return buckets

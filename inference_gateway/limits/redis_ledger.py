@@ -1,4 +1,4 @@
-"""Buckets in Redis, shared by all gateways: one script takes from all levels or from none.
+"""Buckets in Redis, shared by all gateways: one script takes from all levels of a request or from none.
 
 A bucket is a hash: `used` at the time `at`, and of each process what it holds (`h:<process>`) and when it said so last
 (`t:<process>`). What a process that died held is let go after three minutes.
@@ -7,8 +7,9 @@ A bucket is a hash: `used` at the time `at`, and of each process what it holds (
 import asyncio
 import contextvars
 from collections import Counter
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import suppress
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -22,6 +23,7 @@ log = get_logger(__name__)
 
 HOLD_MS = 180_000
 SETTLE_SECONDS = 0.005
+MAX_TOGETHER = 64
 
 # ARGV from `first` on: size, leak per ms, unit (t or r) of each bucket. Sets what has leaked; returns what is left of a bucket.
 _READ: Final = """
@@ -40,7 +42,7 @@ local function read(key, leak)
   for name, value in pairs(hash) do
     if string.sub(name, 1, 2) == 'h:' then
       local who = string.sub(name, 3)
-      if now - tonumber(hash['t:' .. who] or 0) > hold_ms then
+      if who ~= process and now - tonumber(hash['t:' .. who] or 0) > hold_ms then
         redis.call('HDEL', key, name, 't:' .. who)
       else
         held = held + tonumber(value)
@@ -59,62 +61,74 @@ local function hold(key, tokens)
 end
 """
 
-# ARGV[3] wanted, ARGV[4] least. Returns {-1, unknown buckets…}, or {allowed, tokens, tokens left, requests left (-1: no limit),
-# ms until enough has leaked, ms until all has}.
-TAKE_SCRIPT: Final = (
+# ARGV from 3 on: size, leak per ms, unit of each bucket; how many are settled, and of each of those its place, what was reserved
+# and used of it, how many requests come back; then of each request what it wants, its least, how many buckets it counts for, and
+# their places. A settled bucket that Redis has lost is left to be rebuilt. Returns of each request {-1, unknown buckets…}, or
+# {allowed, tokens, tokens left, requests left (-1: no limit), ms until enough has leaked, ms until all has}.
+EXCHANGE_SCRIPT: Final = (
     _READ
     + """
-local wanted, least = tonumber(ARGV[3]), tonumber(ARGV[4])
-local state, unknown = {}, {-1}
+local buckets = {}
 for i, key in ipairs(KEYS) do
-  local size, leak, unit = of(i, 5)
+  local size, leak, unit = of(i, 3)
   local used, held, own = read(key, leak)
-  if used then state[i] = {used, held, own} else unknown[#unknown + 1] = i end
+  buckets[i] = used and {size = size, leak = leak, unit = unit, used = used, held = held, own = own, holds = false}
 end
-if #unknown > 1 then return unknown end
-local tokens, wait, reset, left = wanted, 0, 0, {t = -1, r = -1}
-for i, _ in ipairs(KEYS) do
-  local size, leak, unit = of(i, 5)
-  local free = math.floor(size - state[i][1] - state[i][2])
-  local needed = unit == 't' and least or 1
-  if unit == 't' then tokens = math.min(tokens, free) end
-  if free < needed then wait = math.max(wait, (needed - free) / leak) end
-end
-local allowed = wait == 0
-for i, key in ipairs(KEYS) do
-  local size, leak, unit = of(i, 5)
-  local used, held, own = state[i][1], state[i][2], state[i][3]
-  if allowed and unit == 't' then
-    hold(key, own + tokens)
-    held = held + tokens
-  elseif allowed then
-    used = used + 1
-  end
-  write(key, used, size, leak)
-  local free = math.max(0, math.floor(size - used - held))
-  left[unit] = left[unit] < 0 and free or math.min(left[unit], free)
-  reset = math.max(reset, (used + held) / leak)
-end
-return {allowed and 1 or 0, allowed and tokens or 0, left.t, left.r, math.ceil(wait), math.ceil(reset)}
-"""
-)
-
-# ARGV from 3 on: size, leak per ms, unit, reserved, used, requests given back of each bucket. A bucket that Redis has lost is left
-# to be rebuilt.
-SETTLE_SCRIPT: Final = (
-    _READ
-    + """
-for i, key in ipairs(KEYS) do
-  local at = 3 + (i - 1) * 6
-  local size, leak, unit = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2]
-  local used, held, own = read(key, leak)
-  if used and unit == 't' then
-    hold(key, math.max(0, own - tonumber(ARGV[at + 3])))
-    write(key, used + tonumber(ARGV[at + 4]), size, leak)
-  elseif used then
-    write(key, math.max(0, used - tonumber(ARGV[at + 5])), size, leak)
+local function settle(one, reserved, used, back)
+  if one and one.unit == 't' then
+    local own = math.max(0, one.own - reserved)
+    one.held, one.own, one.holds = one.held - one.own + own, own, true
+    one.used = one.used + used
+  elseif one then
+    one.used = math.max(0, one.used - back)
   end
 end
+local function take(wanted, least, first, count)
+  local mine, unknown = {}, {-1}
+  for at = first, first + count - 1 do
+    local i = tonumber(ARGV[at])
+    if buckets[i] then mine[#mine + 1] = buckets[i] else unknown[#unknown + 1] = i end
+  end
+  if #unknown > 1 then return unknown end
+  local tokens, wait, reset, left = wanted, 0, 0, {t = -1, r = -1}
+  for _, one in ipairs(mine) do
+    local free = math.floor(one.size - one.used - one.held)
+    local needed = one.unit == 't' and least or 1
+    if one.unit == 't' then tokens = math.min(tokens, free) end
+    if free < needed then wait = math.max(wait, (needed - free) / one.leak) end
+  end
+  local allowed = wait == 0
+  for _, one in ipairs(mine) do
+    if allowed and one.unit == 't' then
+      one.held, one.own, one.holds = one.held + tokens, one.own + tokens, true
+    elseif allowed then
+      one.used = one.used + 1
+    end
+    local free = math.max(0, math.floor(one.size - one.used - one.held))
+    left[one.unit] = left[one.unit] < 0 and free or math.min(left[one.unit], free)
+    reset = math.max(reset, (one.used + one.held) / one.leak)
+  end
+  return {allowed and 1 or 0, allowed and tokens or 0, left.t, left.r, math.ceil(wait), math.ceil(reset)}
+end
+local at = 3 + 3 * #KEYS
+local settled = tonumber(ARGV[at])
+at = at + 1
+for _ = 1, settled do
+  settle(buckets[tonumber(ARGV[at])], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]))
+  at = at + 4
+end
+local answers = {}
+while at <= #ARGV do
+  local count = tonumber(ARGV[at + 2])
+  answers[#answers + 1] = take(tonumber(ARGV[at]), tonumber(ARGV[at + 1]), at + 3, count)
+  at = at + 3 + count
+end
+for i, key in ipairs(KEYS) do
+  local one = buckets[i]
+  if one and one.holds then hold(key, one.own) end
+  if one then write(key, one.used, one.size, one.leak) end
+end
+return answers
 """
 )
 
@@ -133,6 +147,15 @@ if own > 0 then hold(KEYS[1], own) end
 )
 
 
+class _Ask(msgspec.Struct, frozen=True):
+    """A request that waits to be told what it gets."""
+
+    buckets: Sequence[Bucket]
+    wanted: int
+    least: int
+    answer: "asyncio.Future[Taken]"
+
+
 class _Owed(msgspec.Struct):
     """What Redis is yet to be told of one bucket."""
 
@@ -143,96 +166,145 @@ class _Owed(msgspec.Struct):
 
 
 class RedisLedger:
-    """`take` and `fill` raise `RedisError`. Settlements of a few milliseconds are told together: nobody waits for them."""
+    """`take` and `fill` raise `RedisError`.
+
+    A tenant's requests that come while Redis is asked for others of it are asked for together, and what has been settled is told
+    with them, or alone after a few milliseconds: nobody waits for that, and nobody is refused for it.
+    """
 
     def __init__(self, redis: Redis) -> None:
-        self._take = ServerScript(redis, TAKE_SCRIPT)
-        self._settle = ServerScript(redis, SETTLE_SCRIPT)
+        self._exchange = ServerScript(redis, EXCHANGE_SCRIPT)
         self._fill = ServerScript(redis, FILL_SCRIPT)
         self._process = new_id().hex
         self._held: Counter[str] = Counter()
-        self._owed: dict[str, _Owed] = {}
+        self._asked: dict[UUID, list[_Ask]] = {}
+        self._owed: dict[UUID, dict[str, _Owed]] = {}
+        self._asking: set[asyncio.Task[None]] = set()
         self._telling: set[asyncio.Task[None]] = set()
 
     async def take(self, buckets: Sequence[Bucket], wanted: int, least: int) -> Taken:
-        """As `Ledger.take`; nobody is refused for what was given back but not told yet."""
-        taken = await self._take_once(buckets, wanted, least)
-        if taken.allowed or taken.unknown or not any(bucket.key in self._owed for bucket in buckets):
-            return taken
-        await self.settled()
-        return await self._take_once(buckets, wanted, least)
-
-    async def _take_once(self, buckets: Sequence[Bucket], wanted: int, least: int) -> Taken:
-        answer = await self._take(_keys(buckets), [self._process, HOLD_MS, wanted, least, *_shapes(buckets)])
-        if answer[0] < 0:
-            return Taken(allowed=False, unknown=tuple(buckets[place - 1] for place in answer[1:]))
-        allowed, tokens, tokens_left, requests_left, wait_ms, reset_ms = answer
-        for bucket in buckets:
-            if bucket.unit == "tokens":
-                self._held[bucket.key] += tokens
-        return Taken(
-            allowed=bool(allowed),
-            tokens=tokens,
-            tokens_left=tokens_left if tokens_left >= 0 else None,
-            requests_left=requests_left if requests_left >= 0 else None,
-            wait_ms=wait_ms,
-            reset_ms=reset_ms,
-        )
+        """As `Ledger.take`."""
+        answer: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
+        ask = _Ask(buckets, wanted, least, answer)
+        tenant_id = buckets[0].tenant_id
+        if tenant_id in self._asked:
+            self._asked[tenant_id].append(ask)
+        else:
+            self._asked[tenant_id] = [ask]
+            _spawn(self._ask_all(tenant_id), self._asking)
+        return await answer
 
     def settle(self, buckets: Sequence[Bucket], reserved: int, used: int, requests_back: int) -> None:
         """As `Ledger.settle`; until Redis is told, the reservation is held."""
-        if not self._owed:
-            task = asyncio.get_running_loop().create_task(self._tell(), context=contextvars.Context())
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+        tenant_id = buckets[0].tenant_id
+        if not (of_tenant := self._owed.setdefault(tenant_id, {})):
+            _spawn(self._tell(tenant_id), self._telling)
         for bucket in buckets:
-            if (owed := self._owed.get(bucket.key)) is None:
-                owed = self._owed[bucket.key] = _Owed(bucket)
+            if (owed := of_tenant.get(bucket.key)) is None:
+                owed = of_tenant[bucket.key] = _Owed(bucket)
             owed.reserved += reserved
             owed.used += used
             owed.requests_back += requests_back
 
     async def settled(self) -> None:
-        """As `Ledger.settled`."""
-        while self._telling:
-            await asyncio.wait(self._telling)
+        """As `Ledger.settled`; who was told nothing because they had gone gives back first."""
+        await _all_of(self._asking)
+        await _all_of(self._telling)
 
     async def fill(self, bucket: Bucket, used: float) -> None:
         """As `Ledger.fill`; what this process holds is said again where Redis has forgotten it."""
         held = self._held[bucket.key]
         await self._fill([bucket.key], [self._process, HOLD_MS, used, held, *_shapes([bucket])])
 
-    async def _tell(self) -> None:
-        """Tell what is owed, of one tenant at a time, as a tenant's buckets are on one node of a cluster."""
-        await asyncio.sleep(SETTLE_SECONDS)
-        owed, self._owed = self._owed, {}
-        by_tenant: dict[UUID, list[_Owed]] = {}
-        for one in owed.values():
-            by_tenant.setdefault(one.bucket.tenant_id, []).append(one)
-            if one.bucket.unit == "tokens":
-                self._let_go(one)
-        for group in by_tenant.values():
-            arguments = [
-                part for one in group for part in (*_shape(one.bucket), one.reserved, one.used, one.requests_back)
-            ]
+    async def _ask_all(self, tenant_id: UUID) -> None:
+        """Ask for a tenant's requests until none waits."""
+        while asked := self._asked[tenant_id][:MAX_TOGETHER]:
+            del self._asked[tenant_id][: len(asked)]
             try:
-                await self._settle([one.bucket.key for one in group], [self._process, HOLD_MS, *arguments])
-            except RedisError as error:
-                log.warning("quotas_not_settled", buckets=len(group), error=type(error).__name__)
+                answers = await self._tell_and_ask(tenant_id, asked)
+            except Exception as error:  # noqa: BLE001 - each of them has to hear of it
+                for ask in asked:
+                    if not ask.answer.done():
+                        ask.answer.set_exception(error)
+                continue
+            for ask, taken in zip(asked, answers, strict=True):
+                self._deliver(ask, taken)
+        del self._asked[tenant_id]
+
+    async def _tell(self, tenant_id: UUID) -> None:
+        await asyncio.sleep(SETTLE_SECONDS)
+        if self._owed.get(tenant_id):
+            with suppress(RedisError):
+                await self._tell_and_ask(tenant_id, ())
+
+    async def _tell_and_ask(self, tenant_id: UUID, asked: Sequence[_Ask]) -> list[Taken]:
+        """Tell all that is owed and take for those who ask, of one tenant: its buckets are on one node of a cluster."""
+        owed = self._owed.pop(tenant_id, {})
+        for one in owed.values():
+            self._let_go(one)
+        buckets = {bucket.key: bucket for ask in asked for bucket in ask.buckets}
+        buckets |= {key: one.bucket for key, one in owed.items()}
+        places = {key: place for place, key in enumerate(buckets, 1)}
+        arguments: list[str | float] = [self._process, HOLD_MS, *_shapes(buckets.values()), len(owed)]
+        for key, one in owed.items():
+            arguments += (places[key], one.reserved, one.used, one.requests_back)
+        for ask in asked:
+            arguments += (ask.wanted, ask.least, len(ask.buckets), *(places[bucket.key] for bucket in ask.buckets))
+        try:
+            answers = await self._exchange(list(buckets), arguments)
+        except RedisError as error:
+            if owed:
+                log.warning("quotas_not_settled", buckets=len(owed), error=type(error).__name__)
+            raise
+        known = list(buckets.values())
+        return [_taken(answer, known) for answer in answers]
+
+    def _deliver(self, ask: _Ask, taken: Taken) -> None:
+        for bucket in ask.buckets:
+            if bucket.unit == "tokens" and taken.tokens:
+                self._held[bucket.key] += taken.tokens
+        if not ask.answer.done():
+            ask.answer.set_result(taken)
+        elif taken.allowed:  # who asked has gone meanwhile
+            self.settle(ask.buckets, taken.tokens, 0, requests_back=1)
 
     def _let_go(self, owed: _Owed) -> None:
+        if owed.bucket.unit != "tokens":
+            return
         self._held[owed.bucket.key] -= owed.reserved
         if self._held[owed.bucket.key] <= 0:
             del self._held[owed.bucket.key]
 
 
-def _keys(buckets: Sequence[Bucket]) -> list[str]:
-    return [bucket.key for bucket in buckets]
+def _spawn(work: Coroutine[Any, Any, None], beside: "set[asyncio.Task[None]]") -> None:
+    task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+    beside.add(task)
+    task.add_done_callback(beside.discard)
+
+
+async def _all_of(tasks: "set[asyncio.Task[None]]") -> None:
+    """Wait for those that are under way now: under load there are always others."""
+    if tasks:
+        await asyncio.wait(set(tasks))
+
+
+def _taken(answer: Sequence[int], buckets: Sequence[Bucket]) -> Taken:
+    if answer[0] < 0:
+        return Taken(allowed=False, unknown=tuple(buckets[place - 1] for place in answer[1:]))
+    allowed, tokens, tokens_left, requests_left, wait_ms, reset_ms = answer
+    return Taken(
+        allowed=bool(allowed),
+        tokens=tokens,
+        tokens_left=tokens_left if tokens_left >= 0 else None,
+        requests_left=requests_left if requests_left >= 0 else None,
+        wait_ms=wait_ms,
+        reset_ms=reset_ms,
+    )
 
 
 def _shape(bucket: Bucket) -> tuple[int, str, str]:
     return bucket.size, repr(bucket.leak_per_ms), bucket.unit[0]
 
 
-def _shapes(buckets: Sequence[Bucket]) -> list[str | float]:
+def _shapes(buckets: Iterable[Bucket]) -> list[str | float]:
     return [part for bucket in buckets for part in _shape(bucket)]

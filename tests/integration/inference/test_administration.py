@@ -32,6 +32,7 @@ from tests.fakes.server import FakeServer
 from tests.gateways import running_gateway
 from tests.integration.inference.conftest import Place, add, ago, log_row
 from tests.servers import Database
+from tests.waiting import away_from_the_turn
 
 V1 = "/api/v1/inference"
 DAY = 86_400
@@ -264,6 +265,7 @@ async def test_the_tenants_kept_answers_are_forgotten_and_no_others(office: Offi
 
 @pytest.mark.parametrize(("hours", "step", "steps"), [(24, 3600, 24), (168, 21_600, 28), (720, DAY, 30)])
 async def test_use_over_time_and_by_model_and_course(office: Office, hours: int, step: int, steps: int) -> None:
+    await away_from_the_turn(3600)
     now = datetime.now(UTC)
     await add(
         office.row(model="a", finished_at=now),
@@ -289,6 +291,7 @@ async def test_use_over_time_and_by_model_and_course(office: Office, hours: int,
 
 
 async def test_shares_are_of_the_same_time_as_the_steps(office: Office) -> None:
+    await away_from_the_turn(DAY)
     begins = (await office.ops.get(f"{V1}/usage", params={"hours": 720})).json()["at"][0]
     before, after = (datetime.fromtimestamp(begins + seconds, UTC) for seconds in (-1, 1))
     await add(office.row(finished_at=before), office.row(finished_at=after))

@@ -12,6 +12,7 @@ from db.repositories.quotas import PolicyRow, QuotaRow
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import new_id
 from tests.integration.inference.conftest import Place, add, ago, log_row
+from tests.waiting import away_from_the_turn
 
 HOUR = 3600
 
@@ -25,6 +26,7 @@ async def test_a_flush_that_is_repeated_writes_nothing_twice(place: Place) -> No
 
 
 async def test_usage_counts_tokens_once_and_hits_not_at_all(place: Place) -> None:
+    await away_from_the_turn(24 * HOUR)
     await add(
         log_row(place, cost=Decimal("0.5")),
         log_row(place, cache_hit=True),
@@ -64,7 +66,7 @@ async def test_the_quota_of_a_request_is_its_own_before_the_default(place: Place
     assert len(await quotas.quotas_of(place.tenant_id)) == 4
 
     async def found(course: UUID | None, person: UUID | None) -> dict[str, tuple[UUID | None, int | None]]:
-        rows = await quotas.quotas_for(place.tenant_id, course, person)
+        rows = quotas.quotas_for(await quotas.quotas_by_subject(place.tenant_id), course, person)
         return {row.level: (row.subject_id, row.tokens) for row in rows}
 
     other = new_id()
