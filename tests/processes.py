@@ -24,6 +24,8 @@ from ops.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 90
+PATIENCE_SECONDS = 20
+"""For what takes a moment, on a machine that has much else to do."""
 RUN = {
     "worker": "from actors.main import run_worker as run",
     "job_worker": "from tests.chaos.job_worker import run",
@@ -161,7 +163,9 @@ def held_up(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def until(condition: Callable[[], bool], timeout_seconds: float, why: Callable[[], str] = lambda: "") -> None:
+def until(
+    condition: Callable[[], bool], timeout_seconds: float = PATIENCE_SECONDS, why: Callable[[], str] = lambda: ""
+) -> None:
     """Wait for `condition`, polling."""
     deadline = time.monotonic() + timeout_seconds
     while not condition():
@@ -170,7 +174,9 @@ def until(condition: Callable[[], bool], timeout_seconds: float, why: Callable[[
         time.sleep(0.05)
 
 
-async def eventually(condition: Callable[[], bool], timeout_seconds: float = 2, why: str = "it did not happen") -> None:
+async def eventually(
+    condition: Callable[[], bool], timeout_seconds: float = PATIENCE_SECONDS, why: str = "it did not happen"
+) -> None:
     """Wait for `condition` and let the caller's event loop run, which may be what fulfils it."""
     deadline = time.monotonic() + timeout_seconds
     while not condition():

@@ -17,6 +17,7 @@ from backend.documents.errors import UploadsBusy
 from backend.documents.spool import PREFIX, STALE_SECONDS, Spool
 from backend.documents.upload import Upload, read_pieces, receive_upload
 from backend.errors import BadRequest, NotFound, RateLimited
+from tests.processes import eventually
 
 ADA, BOB = UUID(int=1), UUID(int=2)
 CONTENT_TYPE = "multipart/form-data; boundary=b"
@@ -127,9 +128,12 @@ async def test_fields_are_checked_before_the_file_is_stored(tmp_path: Path, spoo
 
 
 async def test_too_many_at_once_are_told_to_wait(spool: Spool) -> None:
+    half_sent: list[UUID] = []
+
     async def receive(who: UUID, released: asyncio.Event) -> Upload:
         async def body() -> AsyncIterator[bytes]:
             yield FILE
+            half_sent.append(who)
             await released.wait()
             yield END
 
@@ -139,7 +143,7 @@ async def test_too_many_at_once_are_told_to_wait(spool: Spool) -> None:
     released, at_once = asyncio.Event(), asyncio.Event()
     at_once.set()
     running = [asyncio.create_task(receive(who, released)) for who in (ADA, ADA, BOB)]
-    await asyncio.sleep(0.1)
+    await eventually(lambda: len(half_sent) == len(running))
     with pytest.raises(RateLimited) as limited:
         await receive(ADA, at_once)
     with pytest.raises(UploadsBusy) as busy:

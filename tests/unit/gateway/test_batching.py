@@ -9,6 +9,7 @@ from inference_gateway.engines.batching import PROBE_TEXT, BatchingEmbedder
 from inference_gateway.engines.lanes import LaneLimits
 from inference_gateway.errors import EmbedderFailed, GatewayOverloaded, RequestRefused
 from tests.gateways import HashingEncoder, vector_bytes
+from tests.processes import eventually
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ async def test_a_question_waits_for_at_most_the_batch_under_way(
     passages = asyncio.create_task(engine.embed([f"passage {n}" for n in range(200)], "passage"))
     await until_first_batch(encoder)
     question = asyncio.create_task(engine.embed(["question"], "query"))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: len(engine._queue._questions) == 1)
     encoder.gate.set()
     await question
     await passages

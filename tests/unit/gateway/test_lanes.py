@@ -11,6 +11,7 @@ from inference_gateway.contract import Lane
 from inference_gateway.engines.lanes import QUESTION_BATCHES_IN_A_ROW, LaneLimits, LaneQueue, Work
 from inference_gateway.engines.tickets import Ticket
 from inference_gateway.errors import GatewayOverloaded
+from tests.processes import until
 
 
 def fill(queue: LaneQueue, lane: Lane, lengths: list[int]) -> Ticket:
@@ -104,13 +105,18 @@ async def test_discarding_a_request_empties_its_places_only() -> None:
 async def test_taking_waits_for_work_and_ends_when_closed() -> None:
     queue = LaneQueue(LaneLimits())
     taken: list[list[Work]] = []
-    thread = threading.Thread(target=lambda: taken.extend([queue.take(), queue.take()]))
+
+    def take_twice() -> None:
+        for _ in range(2):
+            taken.append(queue.take())  # noqa: PERF401 - the first is looked at before the second comes
+
+    thread = threading.Thread(target=take_twice)
     thread.start()
     time.sleep(0.05)
     assert taken == []
 
     fill(queue, "query", [5])
-    time.sleep(0.05)
+    until(lambda: bool(taken))
     queue.close()
     thread.join(timeout=5)
 

@@ -12,6 +12,7 @@ from inference_gateway.engines.slot import EmbedderSlot
 from inference_gateway.errors import EmbedderFailed, ModelLoading
 from ops.runtime.health import StillLoading
 from tests.gateways import HashingEncoder, vector_bytes
+from tests.processes import eventually
 
 
 async def until_stage(slot: EmbedderSlot, stage: str) -> None:
@@ -73,7 +74,7 @@ async def test_an_engine_that_loads_after_the_end_is_closed_again() -> None:
     slot.close()
     go_on.set()
     await until_stage(slot, "ready")
-    await asyncio.sleep(0.05)
+    await eventually(lambda: made[0]._queue._closed)
 
     with pytest.raises(EmbedderFailed):
         await made[0].embed(["x"], "query")

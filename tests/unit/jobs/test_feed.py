@@ -1,7 +1,7 @@
 """A worker's places: how much is taken, what is claimed ahead, and what is handed back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import cast
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from actors.broker import Messages, MessagesUnavailable
 from actors.feed import Feed
 from db.jobs import Claim
 from ops.runtime.ids import JobId, new_id
+from tests.processes import eventually
 
 PLACES = 4
 
@@ -101,17 +102,11 @@ def fed(queue: Queue, worker: Worker) -> Feed:
     return begun
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
 async def test_all_is_done_no_more_at_once_than_there_are_places(noted: list[UUID]) -> None:
     queue, worker = Queue(100), Worker()
     wanted = list(queue.waiting)
     begun = fed(queue, worker)
-    await until(lambda: len(worker.done) == 100)
+    await eventually(lambda: len(worker.done) == 100)
     await begun.stop(5)
     assert sorted(worker.done) == sorted(wanted) == sorted(noted)
     assert worker.most_running <= PLACES
@@ -122,7 +117,7 @@ async def test_all_is_done_no_more_at_once_than_there_are_places(noted: list[UUI
 async def test_quick_jobs_are_claimed_several_at_a_time() -> None:
     queue, worker = Queue(200), Worker()
     begun = fed(queue, worker)
-    await until(lambda: len(worker.done) == 200)
+    await eventually(lambda: len(worker.done) == 200)
     await begun.stop(5)
     assert min(worker.batches[-20:-2]) >= PLACES // 2
 
@@ -130,7 +125,7 @@ async def test_quick_jobs_are_claimed_several_at_a_time() -> None:
 async def test_of_slow_jobs_none_is_claimed_ahead() -> None:
     queue, worker = Queue(20), Worker(seconds=0.2)
     begun = fed(queue, worker)
-    await until(lambda: len(worker.done) >= 4)
+    await eventually(lambda: len(worker.done) >= 4)
     assert len(worker.claimed) <= len(worker.done) + PLACES
     await begun.stop(5)
 
@@ -139,7 +134,7 @@ async def test_what_waits_behind_jobs_that_turn_out_slow_is_handed_back(monkeypa
     monkeypatch.setattr(feed, "AHEAD_SECONDS", 0.1)
     queue, worker = Queue(100), Worker(seconds=2.0, quick=60)
     begun = fed(queue, worker)
-    await until(lambda: bool(worker.given_back))
+    await eventually(lambda: bool(worker.given_back))
     assert not set(worker.given_back) & set(worker.done)
     assert not set(worker.given_back) & worker.running
     await begun.stop(5)
@@ -149,7 +144,7 @@ async def test_what_waits_behind_jobs_that_turn_out_slow_is_handed_back(monkeypa
 async def test_a_stop_hands_back_what_has_not_begun_and_waits_for_the_rest() -> None:
     queue, worker = Queue(200), Worker(seconds=0.3, quick=60)
     begun = fed(queue, worker)
-    await until(lambda: len(worker.claimed) - len(worker.done) > PLACES)
+    await eventually(lambda: len(worker.claimed) - len(worker.done) > PLACES)
     await begun.stop(5)
     assert worker.given_back
     assert sorted([*worker.done, *worker.given_back]) == sorted(worker.claimed)
@@ -164,5 +159,5 @@ async def test_redis_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch
     await asyncio.sleep(0.05)
     assert worker.claimed == []
     queue.is_away = False
-    await until(lambda: len(worker.done) == 3)
+    await eventually(lambda: len(worker.done) == 3)
     await begun.stop(5)

@@ -58,10 +58,11 @@ def test_traceparent_makes_the_journey() -> None:
 
 async def test_blocked_event_loop_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ops.runtime.telemetry.LOOP_WATCH_SECONDS", 0.05)
+    started = time.perf_counter()
     watch = asyncio.create_task(watch_event_loop())
     await asyncio.sleep(0.02)
     time.sleep(0.3)
     await asyncio.sleep(0.01)
     watch.cancel()
     (sample,) = next(iter(EVENT_LOOP_LAG.collect())).samples
-    assert 0.15 < sample.value < 0.5
+    assert 0.15 < sample.value < time.perf_counter() - started
