@@ -15,6 +15,7 @@ from db.repositories import events, outbox
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import new_id
 from tests.integration.events.conftest import Bus, Someone, course
+from tests.waiting import until_blocked
 
 
 async def positions() -> list[int]:
@@ -91,7 +92,7 @@ async def test_clocks_number_one_after_the_other(bus: Bus) -> None:
     async with unit_of_work():
         await query.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", outbox.NUMBERING_LOCK)
         second = asyncio.create_task(outbox.number(), context=contextvars.Context())
-        await asyncio.sleep(0.3)
+        await until_blocked(second)
         assert not second.done()
     assert await second == 3
 

@@ -19,6 +19,7 @@ from ops.runtime.ids import JobId, new_id
 from tests.integration.jobs.conftest import Someone
 from tests.integration.jobs.test_job_table import WORK, Work
 from tests.integration.jobs.test_limits import KEYED, another_tenant, enqueue
+from tests.waiting import until_blocked
 
 WIDE: JobKind[Work] = msgspec.structs.replace(WORK, name="test.wide", concurrency_per_tenant=100, priority=5)
 NARROW: JobKind[Work] = msgspec.structs.replace(WORK, name="test.narrow_batch", concurrency_per_tenant=2)
@@ -115,12 +116,12 @@ async def test_one_that_another_holds_is_left_out(someone: Someone) -> None:
 
 
 async def while_another(statement: str, *arguments: object, lock: str, ids: Sequence[UUID]) -> list[Claim]:
-    """Claim while a transaction holds `lock` and has run `statement`; it commits a moment later."""
+    """Claim while a transaction holds `lock` and has run `statement`; it commits once the claim waits for it, or is made."""
     async with unit_of_work():
         await query.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", lock)
         await query.execute(statement, *arguments)
         taking = asyncio.create_task(take(ids), context=contextvars.Context())
-        await asyncio.wait({taking}, timeout=0.2)
+        await until_blocked(taking)
     return await taking
 
 

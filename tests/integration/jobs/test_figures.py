@@ -30,6 +30,7 @@ from tests.integration.jobs.test_job_table import WORK
 from tests.integration.jobs.test_limits import another_tenant, claimed, enqueue, succeed
 from tests.integration.jobs.test_queues import operator_of
 from tests.servers import Database
+from tests.waiting import away_from_the_turn
 
 FINISHED = 200_000
 MINUTE = timedelta(minutes=1)
@@ -66,10 +67,9 @@ async def die(job_id: JobId) -> None:
         await jobs.fail(uow, claim, JobError(type="broken", detail="It broke."), None)
 
 
-async def add_sample(tenant_id: UUID, age: timedelta, **counts: int) -> None:
-    """A sample of the default queue as it was taken then, with the installation's."""
-    slot_at = datetime.now(UTC) - age
-    slot_at -= timedelta(seconds=slot_at.timestamp() % 15)
+async def add_sample(tenant_id: UUID, at: datetime, **counts: int) -> None:
+    """A sample of the default queue as it was taken in the slot of that time, with the installation's."""
+    slot_at = at - timedelta(seconds=at.timestamp() % 15)
     part = queue_samples.Reach(slot_at=slot_at, last_slot_at=None, since=slot_at - timedelta(seconds=15), until=slot_at)
     async with unit_of_work() as uow:
         rows = [queue_samples.Sample(tenant_id=tenant, queue="default", **counts) for tenant in (tenant_id, None)]
@@ -103,6 +103,7 @@ async def test_a_sample_tells_what_waits_runs_came_and_went(someone: Someone) ->
 
 async def test_what_came_and_went_is_counted_once_by_two_clocks_and_after_a_restart(someone: Someone) -> None:
     one, two = (Sampler(QueueGauges(CollectorRegistry())) for _ in range(2))
+    await away_from_the_turn(15)
     await enqueue(WORK, someone, "a", "b")
     for clock in (one, two, one):
         await clock.sample()
@@ -147,10 +148,11 @@ async def test_gauges_go_silent_when_nobody_samples(someone: Someone, monkeypatc
 
 
 async def test_samples_are_rolled_up_after_a_day_and_purged_after_eight(someone: Someone) -> None:
+    now = datetime.now(UTC)
     for number in range(40):  # ten minutes, a day ago
-        age = timedelta(hours=25) - number * timedelta(seconds=15)
-        await add_sample(someone.tenant_id, age, depth=number, arrived=1)
-    await add_sample(someone.tenant_id, MINUTE, depth=7, arrived=1)
+        at = now - timedelta(hours=25) + number * timedelta(seconds=15)
+        await add_sample(someone.tenant_id, at, depth=number, arrived=1)
+    await add_sample(someone.tenant_id, now - MINUTE, depth=7, arrived=1)
     assert await sampler.roll_up() == 80
     assert await sampler.roll_up() == 0
     coarse = [row for row in await samples() if row.tenant_id == someone.tenant_id]
@@ -166,8 +168,9 @@ async def test_samples_are_rolled_up_after_a_day_and_purged_after_eight(someone:
 
 async def test_a_chart_has_a_gap_where_no_clock_was_and_zero_where_nothing_was(someone: Someone) -> None:
     other = await another_tenant("two")
+    ten_minutes_ago = datetime.now(UTC) - 10 * MINUTE
     for number in range(8):  # two minutes, then a gap of eight
-        await add_sample(someone.tenant_id, 10 * MINUTE - number * timedelta(seconds=15), depth=3, arrived=5)
+        await add_sample(someone.tenant_id, ten_minutes_ago + number * timedelta(seconds=15), depth=3, arrived=5)
     points = await queue_history.points(someone.tenant_id, "default", 1, 15)
     assert 236 <= len(points) <= 241
     seen = [point for point in points if point.seconds is not None]
@@ -209,10 +212,10 @@ async def of_queue(client: httpx.AsyncClient, name: str = "default") -> dict[str
 async def test_figures_and_history_are_the_tenant_s_own(api: Api) -> None:
     operator, foreign = await operator_of("home"), await operator_of("away")
     await enqueue(WORK, Someone(operator.tenant_id), "a", "b")
+    now = datetime.now(UTC)
     for number in range(4):
-        await add_sample(
-            operator.tenant_id, number * timedelta(seconds=15), arrived=1, succeeded=2, died=1, cancelled=1, depth=2
-        )
+        at = now - number * timedelta(seconds=15)
+        await add_sample(operator.tenant_id, at, arrived=1, succeeded=2, died=1, cancelled=1, depth=2)
     await query.execute(
         "INSERT INTO workers (id, host, pid, queues, lock_key) VALUES ($1, 'h', 1, '{default}', 1)", new_id()
     )
@@ -334,7 +337,7 @@ async def _rows_read() -> int:
 async def test_a_paused_queue_says_no_time_when_it_is_empty(api: Api) -> None:
     operator = await operator_of("home")
     await enqueue(WORK, Someone(operator.tenant_id), "a")
-    await add_sample(operator.tenant_id, timedelta(0), succeeded=3)
+    await add_sample(operator.tenant_id, datetime.now(UTC), succeeded=3)
     client = await api.signed_in(operator)
     assert (await of_queue(client))["seconds_to_empty"] == 5.0
     await client.post("/api/v1/ops/queues/default/pause")
@@ -352,7 +355,7 @@ async def test_a_job_tells_how_long_its_stage_still_takes(api: Api) -> None:
     client = await api.signed_in(operator)
     assert (await client.get(f"/api/v1/jobs/{job_id}")).json()["estimated_seconds_left"] is None
     await query.execute(
-        """UPDATE job_events SET created_at = now() - interval '10 seconds'
+        """UPDATE job_events SET created_at = (SELECT max(created_at) FROM job_events WHERE job_id = $1) - interval '10 s'
            WHERE job_id = $1 AND type = 'progress' AND data ->> 'done' = '0'""",
         job_id,
     )

@@ -112,7 +112,8 @@ async def test_a_job_left_is_silent_and_others_go_on(scene: Scene) -> None:
         assert {(await socket.frame())["job_id"] for _ in range(2)} == {str(left), str(kept)}
         await socket.send({"type": "unfollow", "job_id": str(left)})
         await socket.send({"type": "unfollow", "job_id": str(new_id())})
-        await asyncio.sleep(0.2)
+        await socket.send({"type": "follow", "job_id": str(new_id())})
+        assert (await socket.frame())["type"] == "problem"  # all that was sent before has been obeyed
         await happen(left)
         await happen(kept, end=True)
         assert {frame["job_id"] for frame in await until_over(socket)} == {str(kept)}

@@ -11,7 +11,9 @@ from actors import clock, upkeep
 from actors.upkeep import Task, Upkeep
 from db.errors import DatabaseUnavailable
 from db.session import LEADER_LOCK_CLASS, SessionLock
+from tests.processes import PATIENCE_SECONDS, eventually
 from tests.servers import Database
+from tests.waiting import SOMEBODY_WAITS
 
 TICK_SECONDS = 0.05
 
@@ -89,18 +91,12 @@ async def leading(database: Database, work: Upkeep) -> AsyncIterator[tuple[Count
         await lock.release()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def test_a_long_purge_delays_neither_relay_nor_seal(database: Database) -> None:
     purge, seal = LongPurge(), Batches()
     async with leading(database, Upkeep([lane(seal, seconds=TICK_SECONDS), lane(purge)])) as (relay, _):
-        await until(lambda: purge.begun == 1)
+        await eventually(lambda: purge.begun == 1)
         ticks, seals = relay.ticks, seal.calls
-        await until(lambda: relay.ticks >= ticks + 5 and seal.calls >= seals + 3)
+        await eventually(lambda: relay.ticks >= ticks + 5 and seal.calls >= seals + 3)
         assert (purge.begun, purge.undone) == (1, 0)
     assert purge.undone == 1, "the end of the clock is the end of its purge"
 
@@ -108,18 +104,18 @@ async def test_a_long_purge_delays_neither_relay_nor_seal(database: Database) ->
 async def test_who_loses_the_lead_stops_purging_and_who_gets_it_starts(database: Database) -> None:
     purge, heir = LongPurge(), LongPurge()
     async with leading(database, Upkeep([lane(purge)])) as (_, lock):
-        await until(lambda: purge.begun == 1)
+        await eventually(lambda: purge.begun == 1)
         other = SessionLock(database.url, LEADER_LOCK_CLASS, clock.LEADER_KEY)
         assert not await other.acquire(wait=False)
         await _end_session_of(lock, database, other)
-        await until(lambda: purge.undone == 1)
+        await eventually(lambda: purge.undone == 1)
         await asyncio.sleep(5 * TICK_SECONDS)
         assert purge.begun == 1, "somebody else leads"
         async with leading(database, Upkeep([lane(heir)])):
             await asyncio.sleep(5 * TICK_SECONDS)
             assert heir.begun == 0
         await other.release()
-        await until(lambda: purge.begun == 2)
+        await eventually(lambda: purge.begun == 2)
 
 
 async def _end_session_of(lock: SessionLock, database: Database, heir: SessionLock) -> None:
@@ -127,8 +123,10 @@ async def _end_session_of(lock: SessionLock, database: Database, heir: SessionLo
     assert lock._connection is not None
     pid = lock._connection.get_server_pid()
     waiting = asyncio.create_task(heir.acquire())
-    await asyncio.sleep(0.1)
     administrator = await asyncpg.connect(database.url)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await administrator.fetchval(SOMEBODY_WAITS):
+            await asyncio.sleep(0.005)
     await administrator.execute("SELECT pg_terminate_backend($1)", pid)
     await administrator.close()
     await waiting
@@ -141,7 +139,7 @@ async def test_a_task_that_fails_stops_no_other_and_is_tried_again(
     good, later = Batches(3, 2), Batches()
     tasks = lane(broken, away, good, later, seconds=4 * TICK_SECONDS)
     async with leading(database, Upkeep([tasks])) as (relay, _):
-        await until(lambda: min(each.calls for each in (broken, away, good, later)) >= 4)
+        await eventually(lambda: min(each.calls for each in (broken, away, good, later)) >= 4)
         assert relay.ticks
     logged = capsys.readouterr()
     text = logged.out + logged.err
@@ -155,5 +153,5 @@ async def test_what_is_not_due_is_left(database: Database) -> None:
     rare, often = Batches(), Batches()
     tasks = [Task("rare", 600.0, rare), Task("often", 0.0, often)]
     async with leading(database, Upkeep([tasks])):
-        await until(lambda: often.calls >= 5)
+        await eventually(lambda: often.calls >= 5)
     assert rare.calls == 1
