@@ -1,54 +1,20 @@
 import asyncio
-from collections.abc import AsyncIterator
-from uuid import UUID
 
 import asyncpg
-import msgspec
 import pytest
 
 from db import query
-from db.engine import ENGINE, close_database, open_pool
+from db.engine import ENGINE
 from db.errors import DatabaseUnavailable, UniqueViolation
-from db.jobs import JobKind, RetrySchedule
 from db.repositories import audit, idempotency
 from db.unit_of_work import NestedUnitOfWork, unit_of_work
 from ops.runtime.ids import new_id
+from tests.integration.jobs import conftest
+from tests.integration.jobs.conftest import Someone
+from tests.integration.jobs.test_job_table import WORK, Work
 from tests.servers import Database
 
-
-class Work(msgspec.Struct):
-    name: str
-
-
-WORK = JobKind(
-    name="test.work",
-    args=Work,
-    queue="default",
-    priority=0,
-    retry=RetrySchedule((0.0, 0.0)),
-    time_limit_seconds=10,
-    max_age_seconds=60,
-    concurrency_per_tenant=2,
-    concurrency_per_key=1,
-    concurrency_key=lambda _: None,
-    cancellable=True,
-    schedulable=False,
-    dedupe_key=lambda args: args.name or None,
-)
-
-
-class Someone(msgspec.Struct):
-    tenant_id: UUID
-    user_id: UUID | None = None
-
-
-@pytest.fixture
-async def someone(database: Database) -> AsyncIterator[Someone]:
-    await open_pool(database.url)
-    tenant = new_id()
-    await query.execute("INSERT INTO tenants (id, slug, name) VALUES ($1, 'one', 'One')", tenant)
-    yield Someone(tenant)
-    await close_database()
+someone = conftest.someone
 
 
 async def _audit_count() -> int:

@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.relay import Relay
 from backend.jobs.attempt import Job
 from backend.jobs.errors import PermanentFailure
 from db import query
@@ -15,6 +14,7 @@ from db.repositories import job_families
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import JobId
 from tests.integration.jobs.conftest import Someone
+from tests.integration.jobs.operating import ClockWithoutRedis
 from tests.integration.jobs.test_runner import KIND, Bench, Work
 
 PARENT: JobKind[Work] = msgspec.structs.replace(KIND, name="test.parent")
@@ -61,16 +61,6 @@ class Family:
             await self.bench.runner.run(job_id)
 
 
-class NoRedis(Relay):
-    """The clock's second, without the pushing."""
-
-    def __init__(self) -> None:
-        pass
-
-    async def _push(self) -> None:
-        return
-
-
 async def state(job_id: JobId) -> str:
     row: str = await query.fetch_value("SELECT state || coalesce(':' || waits_for, '') FROM jobs WHERE id = $1", job_id)
     return row
@@ -82,7 +72,7 @@ async def test_a_parent_goes_on_when_its_last_child_has_ended(bench: Bench) -> N
     assert await state(parent_id) == "waiting:children"
     await family.run(parent_id)  # a message that was under way starts nothing
     await family.run(*children[:2])
-    await NoRedis().tick()
+    await ClockWithoutRedis().tick()
     assert await state(parent_id) == "waiting:children"
 
     await family.run(children[2])
@@ -111,7 +101,7 @@ async def test_the_clock_frees_a_parent_when_the_last_child_s_worker_died(
     parent_id, children = await family.begin()
     await family.run(*children)
     assert await state(parent_id) == "waiting:children"
-    await NoRedis().tick()
+    await ClockWithoutRedis().tick()
     assert await state(parent_id) == "queued"
 
 
@@ -119,14 +109,14 @@ async def test_a_failed_child_fails_its_parent_and_calls_its_siblings_off(bench:
     family = Family(bench, "fail", bad="a")
     parent_id, children = await family.begin()
     await family.run(children[0])
-    await NoRedis().tick()
+    await ClockWithoutRedis().tick()
     row = await bench.row(parent_id)
     assert (row.state, "child-failed" in str(row.error)) == ("dead", True)
     assert {end.kind: end.error and end.error.type for end in bench.ends} == {
         "test.child": "broken",
         "test.parent": "child-failed",
     }
-    await NoRedis().tick()
+    await ClockWithoutRedis().tick()
     assert [await state(child) for child in children] == ["dead", "cancelled", "cancelled"]
     await family.run(*children)
     assert family.ran == ["a"]
@@ -136,7 +126,7 @@ async def test_a_parent_that_goes_on_is_told_of_failed_children(bench: Bench) ->
     family = Family(bench, "continue", bad="b")
     parent_id, children = await family.begin()
     await family.run(*children)
-    await NoRedis().tick()
+    await ClockWithoutRedis().tick()
     await family.run(parent_id)
     assert await state(parent_id) == "succeeded"
     assert [child_state for _, child_state in family.found] == ["succeeded", "dead", "succeeded"]
@@ -147,7 +137,7 @@ async def test_children_of_a_cancelled_parent_are_called_off(bench: Bench) -> No
     parent_id, children = await family.begin()
     await query.execute("UPDATE jobs SET cancel_requested_at = now() WHERE id = $1", parent_id)
     for _ in range(2):
-        await NoRedis().tick()
+        await ClockWithoutRedis().tick()
     assert [await state(job_id) for job_id in (parent_id, *children)] == ["cancelled"] * 4
 
 
@@ -198,7 +188,7 @@ async def test_a_chain_ends_at_its_first_failure(bench: Bench) -> None:
     ids = await chain(bench, "1", "2", "3")
     await family.run(ids[0])
     for _ in range(2):
-        await NoRedis().tick()
+        await ClockWithoutRedis().tick()
     assert [await state(job_id) for job_id in ids] == ["dead"] * 3
     assert [end.error.type for end in bench.ends if end.error] == ["broken", "predecessor-failed", "predecessor-failed"]
     assert family.ran == ["1"]
