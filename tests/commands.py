@@ -1,5 +1,6 @@
 """`lyceum` commands, each in a process of its own that is forked from one with the imports already behind it."""
 
+import base64
 import multiprocessing
 import os
 import subprocess
@@ -8,10 +9,28 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ops.cli.main import main
+from tests.servers import Database
 
 PRELOADED = ["ops.cli.jobs", "ops.cli.people"]
 """What takes a second to import and seconds when twenty commands follow each other."""
 TIMEOUT_SECONDS = 60
+
+
+def environment_for(database: Database, valkey_url: str, broker_url: str, folder: Path) -> dict[str, str]:
+    """What a command is told of servers that run, and keys."""
+    key = base64.b64encode(bytes(32)).decode()
+    return {
+        "PATH": os.environ["PATH"],
+        "LYCEUM_DATA_DIR": str(folder / "data"),
+        "DATABASE_URL": database.url,
+        "DATABASE_DIRECT_URL": database.owner_url,
+        "REDIS_URL": valkey_url,
+        "BROKER_URL": broker_url,
+        "OBJECT_STORE_URL": "memory://",
+        "LYCEUM_SIGNING_KEY": key,
+        "LYCEUM_MASTER_KEY": key,
+        "LYCEUM_SERVICE_KEY": key,
+    }
 
 
 def run_command(

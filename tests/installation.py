@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
 from actors.families import REGISTRY
 from actors.runner import Runner
 from actors.tools import Tools, open_tools
@@ -23,6 +25,7 @@ from rag.parse import HEAD_BYTES
 from tests import campus
 from tests.processes import Gateway
 from tests.servers import Database
+from tests.vectors import RunningVectors
 
 assert REGISTRY  # the actors are declared
 
@@ -109,3 +112,18 @@ async def installed(settings: Settings, folder: Path) -> AsyncIterator[Installat
     """Open an installation on fresh servers."""
     async with campus.opened(settings), open_tools(settings) as tools:
         yield Installation(settings, tools, await furnish(), folder)
+
+
+@pytest.fixture
+async def installation(
+    tmp_path: Path,
+    database: Database,
+    valkey_url: str,
+    broker_url: str,
+    vector_server: RunningVectors,
+    gateway_server: Gateway,
+) -> AsyncIterator[Installation]:
+    """An installation that pushes nothing to Redis: its jobs run when the test calls `work`."""
+    settings = settings_for(tmp_path, database, valkey_url, broker_url, vector_server.url, gateway_server)
+    async with installed(settings, tmp_path) as opened:
+        yield opened

@@ -20,27 +20,15 @@ from ops.local.ports import free_port
 from ops.runtime.ids import CourseId
 from ops.runtime.settings import Settings
 from tests import campus
+from tests import installation as installations
 from tests.installation import Installation, furnish, installed, settings_for
 from tests.processes import Gateway, process, until
 from tests.servers import Database, RunningValkey
 from tests.vectors import RunningVectors, running_vectors
 
+installation = installations.installation
+
 READY_SECONDS = 180
-
-
-@pytest.fixture
-async def installation(
-    tmp_path: Path,
-    database: Database,
-    valkey_url: str,
-    broker_url: str,
-    vector_server: RunningVectors,
-    gateway_server: Gateway,
-) -> AsyncIterator[Installation]:
-    """Jobs run when the test calls `work`."""
-    settings = settings_for(tmp_path, database, valkey_url, broker_url, vector_server.url, gateway_server)
-    async with installed(settings, tmp_path) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """What operators do in a terminal."""
 
-import base64
 import json
-import os
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,7 +11,7 @@ import pytest
 from db.repositories import workers
 from ops.cli.errors import FAILED
 from ops.runtime.ids import new_id
-from tests.commands import run_command
+from tests.commands import environment_for, run_command
 from tests.integration.jobs.operating import Scene, operating
 from tests.integration.jobs.test_operations import OTHER
 from tests.servers import Database
@@ -30,20 +28,7 @@ async def scene(database: Database, valkey_url: str) -> AsyncIterator[Scene]:
 @pytest.fixture
 def lyceum(database: Database, valkey_url: str, broker_url: str, tmp_path: Path) -> Lyceum:
     """The command in a process of its own, as a person runs it."""
-    key = base64.b64encode(bytes(32)).decode()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "COLUMNS": "400",
-        "LYCEUM_DATA_DIR": str(tmp_path / "data"),
-        "DATABASE_URL": database.url,
-        "DATABASE_DIRECT_URL": database.owner_url,
-        "REDIS_URL": valkey_url,
-        "BROKER_URL": broker_url,
-        "OBJECT_STORE_URL": "memory://",
-        "LYCEUM_SIGNING_KEY": key,
-        "LYCEUM_MASTER_KEY": key,
-        "LYCEUM_SERVICE_KEY": key,
-    }
+    environment = environment_for(database, valkey_url, broker_url, tmp_path) | {"COLUMNS": "400"}
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         return run_command(arguments, environment, tmp_path)

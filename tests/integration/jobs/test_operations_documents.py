@@ -1,8 +1,5 @@
 """A dead ingestion that is started again: the document says so, and is read."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from actors.families import REGISTRY
@@ -20,26 +17,12 @@ from db.repositories import claims, jobs
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import JobId, new_id
 from tests import campus
-from tests.installation import Installation, installed, received, settings_for
-from tests.processes import Gateway
-from tests.servers import Database
-from tests.vectors import RunningVectors
+from tests import installation as installations
+from tests.installation import Installation, received
+
+installation = installations.installation
 
 LOST = JobError(type="worker-lost", detail="The worker stopped.")
-
-
-@pytest.fixture
-async def installation(
-    tmp_path: Path,
-    database: Database,
-    valkey_url: str,
-    broker_url: str,
-    vector_server: RunningVectors,
-    gateway_server: Gateway,
-) -> AsyncIterator[Installation]:
-    settings = settings_for(tmp_path, database, valkey_url, broker_url, vector_server.url, gateway_server)
-    async with installed(settings, tmp_path) as opened:
-        yield opened
 
 
 async def died(installation: Installation) -> tuple[Accepted, JobId]:

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,14 @@ from db import query
 from db.session import LEADER_LOCK_CLASS, SessionLock
 from ops.runtime.settings import Settings
 from tests import campus
-from tests.installation import Installation, installed, settings_for
+from tests import installation as installations
+from tests.installation import Installation
 from tests.processes import RUN, Gateway, Running, held_up, process, start
 from tests.servers import Database
-from tests.vectors import RunningVectors
 
 pytestmark = pytest.mark.long
+
+installation = installations.installation  # as if this process died after each commit: the clock has to push
 
 RECOVERY_SECONDS = 3.0
 TAKEOVER_SECONDS = 10.0
@@ -29,21 +30,6 @@ CANNOT_END = (
     "import time; from actors import clock; from actors.clock import run_clock as run; "
     "clock.EXIT_SECONDS = 1.0; clock.close_dispatch = lambda: time.sleep(100)"
 )
-
-
-@pytest.fixture
-async def installation(
-    tmp_path: Path,
-    database: Database,
-    valkey_url: str,
-    broker_url: str,
-    vector_server: RunningVectors,
-    gateway_server: Gateway,
-) -> AsyncIterator[Installation]:
-    """This process pushes nothing to Redis, as if it died after each commit: the clock has to."""
-    settings = settings_for(tmp_path, database, valkey_url, broker_url, vector_server.url, gateway_server)
-    async with installed(settings, tmp_path) as opened:
-        yield opened
 
 
 async def test_a_killed_worker_s_job_runs_again_within_seconds(installation: Installation, tmp_path: Path) -> None:
@@ -113,11 +99,10 @@ async def test_a_second_clock_takes_over(installation: Installation, tmp_path: P
 
 
 async def test_a_clock_that_stands_still_makes_room_for_the_other(database: Database) -> None:
-    silent = SessionLock(database.url, LEADER_LOCK_CLASS, 1, silence_seconds=0.5)
-    other = SessionLock(database.url, LEADER_LOCK_CLASS, 1, silence_seconds=0.5)
+    silent, other = (SessionLock(database.url, LEADER_LOCK_CLASS, 1, silence_seconds=2.0) for _ in range(2))
     assert await silent.acquire(wait=False)
     assert not await other.acquire(wait=False)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not await other.acquire(wait=False):
             await asyncio.sleep(0.1)
     assert silent.lost.is_set()

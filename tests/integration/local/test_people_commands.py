@@ -1,14 +1,12 @@
 """`lyceum tenant create`, `admin create` and `admin reset` against a migrated database."""
 
-import base64
-import os
 import subprocess
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from tests.commands import run_command
+from tests.commands import environment_for, run_command
 from tests.servers import Database
 
 
@@ -20,26 +18,12 @@ class Lyceum:
         self._folder = folder
 
     def __call__(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return run_command(arguments, {"PATH": os.environ["PATH"], **self.environment}, self._folder)
+        return run_command(arguments, self.environment, self._folder)
 
 
 @pytest.fixture
 def lyceum(database: Database, valkey_url: str, broker_url: str, tmp_path: Path) -> Lyceum:
-    key = base64.b64encode(bytes(32)).decode()
-    return Lyceum(
-        {
-            "LYCEUM_DATA_DIR": str(tmp_path / "data"),
-            "DATABASE_URL": database.url,
-            "DATABASE_DIRECT_URL": database.owner_url,
-            "REDIS_URL": valkey_url,
-            "BROKER_URL": broker_url,
-            "OBJECT_STORE_URL": "memory://",
-            "LYCEUM_SIGNING_KEY": key,
-            "LYCEUM_MASTER_KEY": key,
-            "LYCEUM_SERVICE_KEY": key,
-        },
-        tmp_path,
-    )
+    return Lyceum(environment_for(database, valkey_url, broker_url, tmp_path), tmp_path)
 
 
 async def _fetch(url: str, query: str) -> list[tuple[object, ...]]:

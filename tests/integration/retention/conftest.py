@@ -1,8 +1,6 @@
 """An installation with two tenants, and what to do with it to let time pass."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -16,10 +14,10 @@ from db.repositories import chat
 from db.repositories.chat import CitationRow, Ending
 from db.unit_of_work import unit_of_work
 from ops.runtime.ids import ChatSessionId, CourseId, MessageId, new_id
-from tests.installation import Home, Installation, furnish, installed, settings_for
-from tests.processes import Gateway
-from tests.servers import Database
-from tests.vectors import RunningVectors
+from tests import installation as installations
+from tests.installation import Home, Installation, furnish
+
+installation = installations.installation
 
 QUESTION = "What is kept?"
 
@@ -37,17 +35,8 @@ class World(Installation):
 
 
 @pytest.fixture
-async def world(
-    tmp_path: Path,
-    database: Database,
-    valkey_url: str,
-    broker_url: str,
-    vector_server: RunningVectors,
-    gateway_server: Gateway,
-) -> AsyncIterator[World]:
-    settings = settings_for(tmp_path, database, valkey_url, broker_url, vector_server.url, gateway_server)
-    async with installed(settings, tmp_path) as opened:
-        yield World(opened.settings, opened.tools, opened.home, opened.folder, await furnish("south"))
+async def world(installation: Installation) -> World:
+    return World(**vars(installation), away=await furnish("south"))
 
 
 async def overdue(table: str, row_id: UUID) -> None:
