@@ -62,7 +62,8 @@ _HOLD = f"""
                  AND j.cancel_requested_at IS NULL AND {CAN_START_NOW.format(job="j")}) AS is_overtaken
     FROM held"""
 
-# Those that come first in their tenant, and with their key, get the places that are left.
+# Those that come first in their tenant, and with their key, get the places that are left. The tenant is compared as text so that
+# no index of ended jobs fits; see `claims`.
 _START = """
     WITH held AS MATERIALIZED (
         SELECT j.id, asked.turn, j.kind, j.tenant_id, j.queue, j.concurrency_key, j.concurrency_per_tenant, j.concurrency_per_key,
@@ -71,7 +72,7 @@ _START = """
         FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, turn) JOIN jobs j ON j.id = asked.id),
     tenants AS MATERIALIZED (
         SELECT kind, tenant_id, queue, (SELECT count(*) FROM jobs r
-                   WHERE r.kind = g.kind AND r.tenant_id = g.tenant_id AND r.state = 'running') AS running,
+                   WHERE r.kind = g.kind AND r.tenant_id::text = g.tenant_id::text AND r.state = 'running') AS running,
                EXISTS (SELECT FROM queue_pauses p WHERE p.tenant_id = g.tenant_id AND p.queue = g.queue) AS is_paused
         FROM (SELECT DISTINCT kind, tenant_id, queue FROM held) AS g),
     keys AS MATERIALIZED (

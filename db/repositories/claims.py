@@ -76,7 +76,7 @@ class _Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # Where statistics know a million ended jobs and none that waits, every index of waiting jobs looks equally cheap: the
-# conditions on state and kind are written so that only the right one fits.
+# conditions on state, kind and tenant are written so that only the right one fits.
 # The locks of a tenant's and a key's places are taken with the row, and the places counted by the next statement, which sees
 # what others committed under them. A queue's lock is shared among claims, and taken alone by whoever pauses it.
 _CANDIDATE = """
@@ -103,7 +103,7 @@ _CANDIDATE = """
 _START = f"""
     WITH beside AS (
         SELECT EXISTS (SELECT FROM queue_pauses WHERE tenant_id = $5 AND queue = $6) AS is_paused,
-               (SELECT count(*) FROM jobs WHERE kind = $4 AND tenant_id = $5 AND state = 'running') AS of_tenant,
+               (SELECT count(*) FROM jobs WHERE kind = $4 AND tenant_id::text = $5::uuid::text AND state = 'running') AS of_tenant,
                (SELECT count(*) FROM jobs WHERE kind = $4 AND concurrency_key = $7 AND state = 'running') AS of_key,
                (SELECT count(*) FROM jobs WHERE worker_id = $2 AND state = 'running' AND losses > 0
                   AND losses >= {LOSSES_IN_COMPANY}) AS suspects),
