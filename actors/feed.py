@@ -93,7 +93,7 @@ class Feed:
                 self._ahead.append((claim, time.monotonic()))
                 self._begin()
         except MessagesUnavailable as error:
-            log.warning("messages_unavailable", queue=queue, error=type(error).__name__)
+            log.warning("messages_unavailable", queue=queue, error=str(error))
             return None
         except Exception as error:  # noqa: BLE001 - whatever a claim raises, the queue goes on being served
             log_failure(log, "claim_failed", error, queue=queue)

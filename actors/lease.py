@@ -36,7 +36,9 @@ class Leases:
         self._renewing: asyncio.Task[None] | None = None
 
     def hold(self, claim: Claim) -> None:
-        """Renew the lease of what has just been claimed from now on."""
+        """Renew the lease of what has just been claimed from now on; an older attempt of the same job has lost its own."""
+        if (older := self._held.get(claim.job_id)) is not None:
+            _tell(older, "lost")
         stop: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
         self._held[claim.job_id] = _Held(claim, time.monotonic() + self._lease_seconds, stop)
         if self._renewing is None or self._renewing.done():

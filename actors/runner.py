@@ -155,8 +155,14 @@ class Runner:
         """Keep the leases, before any work may stand in the way of that."""
         for claim in claims:
             self._leases.hold(claim)
-        if self._keeper is not None and claims:
+        if self._keeper is None or not claims:
+            return
+        try:
             self._keeper.hold([(claim, _limit_seconds(claim)) for claim in claims], self._lease_seconds)
+        except OSError:  # it cannot be started again: nobody here will do these, so the clock may have them
+            for claim in claims:
+                self._release(claim)
+            raise
 
     def _release(self, claim: Claim) -> None:
         self._leases.release(claim)
