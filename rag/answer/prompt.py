@@ -1,14 +1,13 @@
 """The prompt: numbered passages, marked as data that gives no orders (Hines et al., "Spotlighting", 2024)."""
 
-import hashlib
 from collections.abc import Sequence
 
 from inference_gateway.contract import ChatMessage
 from rag.answer.evidence import Evidence
 from rag.answer.sentences import flat
+from rag.guard import border
 
 PROMPT_VERSION = "2026-11-2"
-BORDER_BYTES = 16
 NOT_IN_MATERIAL = "NOT_IN_MATERIAL"
 _LANGUAGES = {"ar": "Arabic", "en": "English"}
 
@@ -27,24 +26,16 @@ def build_prompt(
 ) -> tuple[ChatMessage, ...]:
     """Return the messages for a question in `language` (ISO 639-1); passage n of the prompt is `evidence[n - 1]`.
 
-    The border of the passages carries a hash of everything between and after, so that no passage can hold it and pretend to
-    end there; the same question about the same passages is word for word the same prompt, whose answer can be kept.
+    The border of the passages carries a hash of everything between and after.
     """
     passages = "\n\n".join(f"[{number}] {_shown(item)}" for number, item in enumerate(evidence, start=1))
-    token = _border(passages, previous_question, question)
+    token = border(passages, previous_question, question)
     system = _INSTRUCTIONS.format(
         language=_LANGUAGES.get(language, "the language of the question"), nothing=NOT_IN_MATERIAL, token=token
     )
     before = f"The student asked before: {previous_question}\n\n" if previous_question else ""
     user = f"<passages {token}>\n{passages}\n</passages {token}>\n\n{before}Question: {question}"
     return ChatMessage(role="system", content=system), ChatMessage(role="user", content=user)
-
-
-def _border(*texts: str) -> str:
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(len(text).to_bytes(8, "big") + text.encode())
-    return digest.hexdigest()[: 2 * BORDER_BYTES]
 
 
 def _shown(item: Evidence) -> str:
