@@ -203,12 +203,18 @@ def _of(adapters: Sequence[Any], number: int) -> Any:
     return adapters[number % len(adapters)] if adapters else None
 
 
-async def _ask(engine: Any, number: int, adapter: Any, tokens: int = TOKENS) -> None:
-    from inference_gateway.contract import ChatMessage, ChatRequest
+def _messages(number: int) -> tuple[Any, ...]:
+    from inference_gateway.contract import ChatMessage
 
-    message = ChatMessage(role="user", content=f"{PROMPT}{number}")
+    return (ChatMessage(role="user", content=f"{PROMPT}{number}"),)
+
+
+async def _ask(engine: Any, number: int, adapter: Any, tokens: int = TOKENS) -> None:
+    from inference_gateway.contract import ChatRequest
+
     named = {} if adapter is None else {"adapter": adapter.id, "user_id": adapter.user_id}
-    async for delta in engine.stream(ChatRequest(messages=(message,), max_tokens=tokens, **named), adapter):
+    request = ChatRequest(messages=_messages(number), max_tokens=tokens, **named)
+    async for delta in engine.stream(request, adapter):
         assert not delta.degraded
         usage = delta.usage
     assert usage is not None
@@ -216,14 +222,22 @@ async def _ask(engine: Any, number: int, adapter: Any, tokens: int = TOKENS) -> 
 
 
 def _generate(model: Any, rows: int) -> float:
-    """The base model alone: `generate` goes past the adapters, none of which is ever active by itself."""
+    """The base model alone, on the tokens of the same prompts: `generate` goes past the adapters, none of which is ever
+    active by itself.
+    """
     import torch
 
-    prompt = model.tokenizer(PROMPT)["input_ids"]
-    ids = torch.tensor([prompt] * rows, device=model.device)
-    options = {"min_new_tokens": TOKENS, "max_new_tokens": TOKENS, "do_sample": False, "pad_token_id": 0}
+    from inference_gateway.engines.generation.prompts import Prompter
+
+    prompter = Prompter(model.tokenizer)
     began = time.perf_counter()
-    output = model._model.generate(ids, attention_mask=torch.ones_like(ids), **options)
+    prompts = [prompter.tokens(_messages(number)) for number in range(rows)]
+    longest = max(map(len, prompts))
+    padding = torch.tensor([[longest - len(prompt)] for prompt in prompts])
+    ids = torch.tensor([[0] * (longest - len(prompt)) + prompt for prompt in prompts], device=model.device)
+    mask = (torch.arange(longest) >= padding).long().to(model.device)
+    options = {"min_new_tokens": TOKENS, "max_new_tokens": TOKENS, "do_sample": False, "pad_token_id": 0}
+    output = model._model.generate(ids, attention_mask=mask, **options)
     assert output.shape[1] == ids.shape[1] + TOKENS
     return rows * TOKENS / (time.perf_counter() - began)
 

@@ -128,7 +128,7 @@ class BatchCache(Cache):
         window = self.window
         rows = window.rows + other.window.rows
         if rows > window.row_capacity or other.window.columns > window.end:
-            row_capacity = window.row_capacity if rows <= window.row_capacity else max(rows, 2 * window.row_capacity)
+            row_capacity = max(window.row_capacity, 1 << (rows - 1).bit_length())
             self._move(row_capacity, offset=longest - window.columns, columns=longest)
         for layer, theirs in zip(self.buffers, other.buffers, strict=True):
             layer.fill_rows(theirs)

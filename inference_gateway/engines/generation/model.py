@@ -47,6 +47,7 @@ class LanguageModel:
         longest = getattr(text_config, "max_position_embeddings", None) or UNLIMITED_TOKENS
         self.context_tokens = min(longest, self.cache_tokens)
         self.stop_tokens = _stop_tokens(self._model.generation_config, self.tokenizer)
+        self._texts: dict[int, str] = {}
 
     @torch.inference_mode()
     def forward(
@@ -71,8 +72,13 @@ class LanguageModel:
         return logits
 
     def decode(self, tokens: list[int]) -> str:
-        """Return the text of tokens; the engine's thread alone calls it."""
+        """Return the text of tokens; the engine's thread alone calls it. That of a token alone is asked for again and again."""
+        alone = tokens[0] if len(tokens) == 1 else None
+        if alone is not None and alone in self._texts:
+            return self._texts[alone]
         text: str = self.decoding.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        if alone is not None:
+            self._texts[alone] = text
         return text
 
     def enter_thread(self) -> None:
