@@ -39,6 +39,7 @@ from inference_gateway.replies import (
 )
 from ops.runtime.context import request_id
 from ops.runtime.telemetry import inject_traceparent
+from ops.runtime.tls import verification
 from ops.runtime.tokens import ServiceClaims, ServiceTokens
 
 CONNECT_SECONDS = 2.0
@@ -63,7 +64,7 @@ class GatewayClient:
             timeout=httpx.Timeout(10.0, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=64, keepalive_expiry=30.0),
             trust_env=False,
-            verify=base_url.startswith("https:"),  # reading the certificates takes longer than all else at the start
+            verify=verification(base_url),
         )
 
     async def __aenter__(self) -> "GatewayClient":

@@ -13,6 +13,7 @@ from huggingface_hub import AsyncInferenceClient, set_async_client_factory
 from huggingface_hub.utils._http import default_async_client_factory
 
 from inference_gateway.upstreams.address import is_refused
+from ops.runtime.tls import verification
 
 MAX_CONNECTIONS = 256
 
@@ -49,7 +50,7 @@ class Connections:
         self._headers = {"authorization": f"Bearer {api_key}" if api_key else ""}
         self._timeout = httpx2.Timeout(None, connect=connect_seconds)
         limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=30.0)
-        self._pool = httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)
+        self._pool = httpx2.AsyncHTTPTransport(verify=verification(base_url), limits=limits, trust_env=False)
         # The library's own factory is meant for the hub: it follows redirects and refuses to connect in offline mode.
         set_async_client_factory(_http_of_the_lender)
 

@@ -10,6 +10,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
+from ops.runtime.tls import verification
 from rag.scope import Scope
 from rag.store import schema
 from rag.store.contract import (
@@ -42,7 +43,7 @@ def open_vector_store(
         timeout=timeout_seconds,
         limits=_CONNECTIONS,
         check_compatibility=False,
-        verify=url.startswith("https:"),
+        verify=verification(url),
     )
     return QdrantVectorStore(client, shard_number=shard_number)
 

@@ -7,9 +7,9 @@ import pytest
 
 from backend.notifications import patience
 from backend.notifications.sending import Outcome, Sender
+from tests.certificates import certificate
 from tests.integration.webhooks.receiver import (
     Answer,
-    certificate,
     drip,
     endless_body,
     endless_head,

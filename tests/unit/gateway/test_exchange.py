@@ -1,8 +1,10 @@
 """The HTTP client of the hot path, against a server that says exactly what the test wants."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 import yarl
@@ -10,6 +12,7 @@ import yarl
 from inference_gateway.errors import GenerationUnavailable, UpstreamBroken
 from inference_gateway.upstreams import exchange
 from inference_gateway.upstreams.exchange import Exchanges
+from tests.certificates import AUTHORITY_FILE, certificate
 
 REQUEST = b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -24,12 +27,12 @@ class Place:
         self.connections = 0
         self.left = asyncio.Event()
 
-    def exchanges(self) -> Exchanges:
-        return Exchanges(yarl.URL(f"http://127.0.0.1:{self.port}/x"), 1.0)
+    def exchanges(self, origin: str = "http://127.0.0.1") -> Exchanges:
+        return Exchanges(yarl.URL(f"{origin}:{self.port}/x"), 1.0)
 
 
 @asynccontextmanager
-async def serving(*answers: bytes, stays: bool = True) -> AsyncIterator[Place]:
+async def serving(*answers: bytes, stays: bool = True, tls: ssl.SSLContext | None = None) -> AsyncIterator[Place]:
     """Answer the requests of each connection with `answers` in turn, then stay silent or leave."""
     place = Place()
 
@@ -44,7 +47,7 @@ async def serving(*answers: bytes, stays: bool = True) -> AsyncIterator[Place]:
             place.left.set()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     place.port = server.sockets[0].getsockname()[1]
     yield place
     server.close()
@@ -163,3 +166,69 @@ async def test_nobody_listens() -> None:
     with pytest.raises(GenerationUnavailable) as refused:
         await asked(place.exchanges())
     assert refused.value.retry_after_seconds
+
+
+SECURE = "https://localhost"
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> ssl.SSLContext:
+    """A server's context for `localhost`, of an authority that nobody knows."""
+    return certificate(tmp_path, "localhost")[0]
+
+
+@pytest.fixture
+def trusted(tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """The same, and its authority is named by the environment."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / AUTHORITY_FILE))
+    return tls
+
+
+async def test_a_connection_over_tls_is_used_again(trusted: ssl.SSLContext) -> None:
+    async with serving(OK, CHUNKED + b"3\r\nabc\r\n0\r\n\r\n", tls=trusted) as place:
+        exchanges = place.exchanges(SECURE)
+
+        assert [await asked(exchanges) for _ in range(2)] == [(200, b"hello"), (200, b"abc")]
+        assert place.connections == 1
+        exchanges.close()
+
+
+async def test_a_long_answer_over_tls_waits_for_its_reader(trusted: ssl.SSLContext) -> None:
+    size = 8 * 1024 * 1024
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (size, b"x" * size)
+    async with serving(answer, tls=trusted) as place:
+        async with place.exchanges(SECURE).ask(REQUEST) as reply:
+            await asyncio.sleep(0.1)
+            assert reply._size < exchange.HIGH_WATER_BYTES + 1024 * 1024
+            seen = 0
+            while data := await reply.read():
+                seen += len(data)
+        assert seen == size
+
+
+async def test_a_certificate_of_an_unknown_authority_is_refused(tls: ssl.SSLContext) -> None:
+    await assert_refused(tls, SECURE)
+
+
+async def test_a_certificate_for_another_name_is_refused(trusted: ssl.SSLContext) -> None:
+    await assert_refused(trusted, "https://127.0.0.1")
+
+
+async def assert_refused(context: ssl.SSLContext, origin: str) -> None:
+    async with serving(OK, tls=context) as place:
+        with pytest.raises(GenerationUnavailable, match="SSLCertVerificationError") as refused:
+            await asked(place.exchanges(origin))
+        assert refused.value.retry_after_seconds
+        assert place.connections == 0
+
+
+async def test_a_server_that_speaks_no_tls_cannot_be_reached() -> None:
+    async with serving(OK) as place:
+        with pytest.raises(GenerationUnavailable):
+            await asked(place.exchanges(SECURE))
+
+
+async def test_an_answer_over_tls_that_breaks_off_is_broken(trusted: ssl.SSLContext) -> None:
+    async with serving(CHUNKED + b"3\r\nabc\r\n", stays=False, tls=trusted) as place:
+        with pytest.raises(UpstreamBroken):
+            await asked(place.exchanges(SECURE))
