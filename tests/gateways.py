@@ -39,7 +39,9 @@ INFO = ModelInfo(
 
 @dataclass
 class HashingEncoder:
-    """Vectors from a hash of the text. `gate` holds every batch back; `batches` are the texts as they were computed."""
+    """Vectors from a hash of the text. `gate` holds every batch back; `batches` are the texts as they were computed,
+    `prepared` all that were about to wait for that.
+    """
 
     limits: LaneLimits = field(default_factory=LaneLimits)
     seconds_per_batch: float = 0.0
@@ -48,6 +50,7 @@ class HashingEncoder:
     failure: Exception | None = None
     info: ModelInfo = INFO
     workers: int = 1
+    prepared: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -56,6 +59,7 @@ class HashingEncoder:
         """Nothing to set up."""
 
     def prepare(self, texts: Sequence[str], lane: Lane) -> list[Prepared]:
+        self.prepared += texts
         return [Prepared(tokens=len(text.split()), features=text) for text in texts]
 
     def lengths(self, texts: Sequence[str], lane: Lane) -> list[int]:

@@ -17,7 +17,10 @@ from tests.fakes.server import FakeServer
 from tests.fakes.tgi_server import tgi_server
 from tests.gateways import RunningGateway, running_gateway
 
-DEADLINES = Deadlines(connect_seconds=1.0, first_seconds=0.6, between_seconds=0.6)
+DEADLINES = Deadlines(connect_seconds=1.0, first_seconds=1.2, between_seconds=1.2)
+PATIENT = Deadlines(connect_seconds=20.0, first_seconds=20.0, between_seconds=20.0)
+"""Where nothing is meant to be late, however much else the machine does."""
+
 API_KEY = "key-of-the-upstream"
 
 fake_openai = fixtures.fake_openai

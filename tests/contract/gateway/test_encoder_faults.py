@@ -19,7 +19,7 @@ from tests.fakes.server import FakeServer
 from tests.fakes.tei_server import tei_server
 
 PAGE = Path(__file__).parents[3] / "ops" / "runbooks" / "encoders.md"
-RULES = Rules(open_seconds=0.3, jitter=0.0)
+RULES = Rules(open_seconds=0.6, jitter=0.0)
 PATIENCE_SECONDS = 0.8
 
 FAULTS: dict[str, Behaviour | None] = {

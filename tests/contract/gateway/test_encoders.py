@@ -4,6 +4,7 @@ import asyncio
 import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -119,15 +120,16 @@ def asked(
 
 async def until_well(model: Embedder | Reranker) -> None:
     model.start()
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            await model.check()
-        except StillLoading:
-            assert time.monotonic() < deadline
+    await first_check(model)
+
+
+async def first_check(model: Embedder | Reranker) -> None:
+    """Check the model as soon as it has been looked for."""
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(StillLoading):
+                return await model.check()
             await asyncio.sleep(0.01)
-        else:
-            return
 
 
 async def test_vectors_come_in_the_order_of_the_texts(embedder: Embedder) -> None:
@@ -293,9 +295,8 @@ async def test_an_address_where_nothing_listens_is_told_and_asked_again() -> Non
     embedder.start()
     with pytest.raises(ModelLoading):
         embedder.info()
-    await asyncio.sleep(0.1)
     with pytest.raises(EmbedderFailed):
-        await embedder.check()
+        await first_check(embedder)
     with pytest.raises(RerankingUnavailable):
         await reranker.scores(QUERY, ["red"])
     await embedder.aclose()
@@ -307,9 +308,8 @@ async def test_a_server_of_the_other_kind_is_refused(fake_reranker: FakeServer, 
     reranker = reranker_from(Settings(reranking_url=fake_embedder.url), DEADLINES)
     assert reranker is not None
     embedder.start()
-    await asyncio.sleep(0.2)
     with pytest.raises(EmbedderFailed, match="no embedding model"):
-        await embedder.check()
+        await first_check(embedder)
     with pytest.raises(RerankingUnavailable, match="no reranking model"):
         await reranker.scores(QUERY, ["red"])
     await embedder.aclose()
@@ -325,6 +325,20 @@ async def test_another_model_behind_the_address_is_noticed(
 
     await (tei_embedder.check() if noticed_by == "check" else tei_embedder.embed(["red"], "query"))
 
+    assert tei_embedder.info().revision == "b" * 40
+
+
+async def test_what_another_model_gives_never_bears_the_revision_of_the_one_before(
+    tei_embedder: Embedder, fake_embedder: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("inference_gateway.upstreams.tei.TRUSTED_SECONDS", 0.0)
+        monkeypatch.setattr("tests.fakes.tei_server.SHA", "b" * 40)
+        fake_embedder.behave("overloaded")
+        with pytest.raises(UpstreamOverloaded):
+            await tei_embedder.embed(["red"], "query")
+
+    assert (await tei_embedder.embed(["red"], "query")).rows
     assert tei_embedder.info().revision == "b" * 40
 
 

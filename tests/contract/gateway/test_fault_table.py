@@ -26,8 +26,8 @@ from tests.gateways import NOBODY
 
 PAGE = Path(__file__).parents[3] / "ops" / "runbooks" / "upstreams.md"
 ASK = ChatRequest(messages=(ChatMessage(role="user", content="[1] Water boils at 100 degrees.\n\nQuestion: When?"),))
-DEADLINES = Deadlines(connect_seconds=1.0, first_seconds=0.8, between_seconds=0.3)
-RULES = Rules(open_seconds=0.3, jitter=0.0)
+DEADLINES = Deadlines(connect_seconds=1.0, first_seconds=0.8, between_seconds=0.6)
+RULES = Rules(open_seconds=0.6, jitter=0.0)
 ANSWER = "Water boils at 100 degrees [1]."
 
 FAULTS: dict[str, Behaviour | None] = {

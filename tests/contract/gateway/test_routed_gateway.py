@@ -17,7 +17,7 @@ from tests.fakes.door import Door
 from tests.fakes.openai_server import openai_server
 from tests.fakes.server import FakeServer
 from tests.gateways import RunningGateway, running_gateway
-from tests.processes import eventually
+from tests.processes import PATIENCE_SECONDS, eventually
 
 DEADLINES = Deadlines(connect_seconds=1.0, first_seconds=4.0, between_seconds=2.0)
 CHAT = {"messages": [{"role": "user", "content": "[1] Water boils at 100 degrees.\n\nQuestion: When?"}]}
@@ -25,6 +25,8 @@ ANSWER = "Water boils at 100 degrees [1]."
 CONNECTIONS = 8
 LOAD_SECONDS = 3.0
 KILLED_AT, BACK_AT = 0.7, 1.4
+ENOUGH = 100
+"""Requests that are a load."""
 
 
 @dataclass(frozen=True)
@@ -67,39 +69,47 @@ async def house(servers: tuple[FakeServer, FakeServer], tmp_path: Path) -> Async
     door.slam()
 
 
-async def load(house: House, body: dict[str, Any], until: float) -> list[tuple[int, str, str]]:
-    """Ask again and again; return status, whether degraded, and what came."""
+async def load(house: House, body: dict[str, Any], over: asyncio.Event) -> list[tuple[int, str, str]]:
+    """Ask again and again until it is over; return status, whether degraded, and what came."""
     seen = []
     async with httpx.AsyncClient(base_url=house.gateway.url, timeout=10) as http:
-        while time.monotonic() < until:
-            reply = await http.post("/v1/chat/completions", json=body, headers=house.headers())
-            seen.append((reply.status_code, reply.headers.get("x-lyceum-degraded", ""), reply.text))
+        while not over.is_set():
+            seen.append(await asked(http, house, body))
     return seen
+
+
+async def asked(http: httpx.AsyncClient, house: House, body: dict[str, Any]) -> tuple[int, str, str]:
+    """Ask once."""
+    reply = await http.post("/v1/chat/completions", json=body, headers=house.headers())
+    return reply.status_code, reply.headers.get("x-lyceum-degraded", ""), reply.text
 
 
 @pytest.mark.parametrize("stream", [False, pytest.param(True, marks=pytest.mark.long)])
 async def test_killing_the_primary_under_load_gives_no_5xx_and_it_comes_back(house: House, stream: bool) -> None:
     house.primary.seconds_per_piece = house.spare.seconds_per_piece = 0.002
-    started_at = time.monotonic()
-    body = {**CHAT, "stream": stream}
-    asking = [asyncio.create_task(load(house, body, started_at + LOAD_SECONDS)) for _ in range(CONNECTIONS)]
+    body, over = {**CHAT, "stream": stream}, asyncio.Event()
+    asking = [asyncio.create_task(load(house, body, over)) for _ in range(CONNECTIONS)]
 
     await asyncio.sleep(KILLED_AT)
     house.door.slam()
     await asyncio.sleep(BACK_AT - KILLED_AT)
-    spare_before = len(house.spare.received)
+    await eventually(lambda: len(house.spare.received) > 20)
+    before = len(house.primary.received)
     await house.door.open()
+    await asyncio.sleep(LOAD_SECONDS - BACK_AT)
+    await eventually(lambda: len(house.primary.received) > before + ENOUGH)
+    over.set()
     seen = [one for answers in await asyncio.gather(*asking) for one in answers]
 
     statuses = Counter(status for status, _, _ in seen)
     assert set(statuses) == {200}, statuses
-    assert len(seen) > 100
-    assert spare_before > 20
+    assert len(seen) > ENOUGH
     broken = [text for _, _, text in seen if '"error"' in text]
     assert len(broken) <= (CONNECTIONS if stream else 0), "only what flowed when the primary died"
     assert {degraded for _, degraded, _ in seen} == {"true", "false"}
     assert house.primary.received[-1].path == "/v1/chat/completions"
-    last = await load(house, body, time.monotonic() + 0.2)
+    async with httpx.AsyncClient(base_url=house.gateway.url) as http:
+        last = [await asked(http, house, body) for _ in range(5)]
     assert {degraded for _, degraded, _ in last} == {"false"}, "the primary answers again"
 
 
@@ -113,11 +123,11 @@ async def test_operators_see_and_drain_upstreams(house: House) -> None:
 
         drained = await admin.post("/admin/upstreams/primary/drain")
         assert drained.json()["draining"] is True
-        (away, degraded, _), *_ = await load(house, CHAT, time.monotonic() + 0.3)
-        assert (away, degraded, house.primary.received) == (200, "true", [])
+        status, degraded, _ = await asked(admin, house, CHAT)
+        assert (status, degraded, house.primary.received) == (200, "true", [])
 
         assert (await admin.post("/admin/upstreams/primary/resume")).json()["draining"] is False
-        await load(house, CHAT, time.monotonic() + 0.3)
+        await asked(admin, house, CHAT)
         assert house.primary.received
 
         unknown = await admin.post("/admin/upstreams/other/drain")
@@ -143,10 +153,9 @@ async def test_a_client_that_leaves_takes_the_upstream_with_it_within_100_ms(
     waits = behaviour == "slow_headers" or not stream
     async with httpx.AsyncClient(base_url=house.gateway.url, timeout=10) as http:
         asking = asyncio.create_task(_read_some(http, body, house.headers()))
-        while not house.primary.generations():
-            await asyncio.sleep(0.005)
-        await asyncio.sleep(0.1)
-        assert asking.done() is not waits
+        await eventually(lambda: bool(house.primary.generations()))
+        done, _ = await asyncio.wait({asking}, timeout=0.1 if waits else PATIENCE_SECONDS)
+        assert bool(done) is not waits
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
     left_at = time.monotonic()

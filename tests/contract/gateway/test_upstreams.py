@@ -18,7 +18,7 @@ from inference_gateway.errors import (
 )
 from inference_gateway.upstreams.choose import upstream_from
 from ops.runtime.settings import Settings
-from tests.contract.gateway.conftest import API_KEY, DEADLINES, Pair
+from tests.contract.gateway.conftest import API_KEY, DEADLINES, PATIENT, Pair
 from tests.fakes.behaviours import Behaviour
 from tests.gateways import deltas_of, pipe_of
 from tests.processes import eventually
@@ -188,7 +188,9 @@ async def test_a_connection_serves_again_after_any_fault(pair: Pair) -> None:
 
 async def test_twenty_streams_at_once_do_not_mix(pair: Pair) -> None:
     pair.fake.seconds_per_piece = 0.005
-    generation = pipe_of(pair.upstream, DEADLINES)
+    upstream = upstream_from(pair.settings, PATIENT)
+    assert upstream is not None
+    generation = pipe_of(upstream, PATIENT)
 
     async def ask(number: int) -> str:
         content = f"[1] The secret of learner {number} is {number * 37}.\n\nQuestion: What is the secret of {number}?"
@@ -196,6 +198,7 @@ async def test_twenty_streams_at_once_do_not_mix(pair: Pair) -> None:
         return "".join([delta.text async for delta in deltas_of(generation, request)])
 
     answers = await asyncio.gather(*(ask(number) for number in range(20)))
+    await upstream.close()
 
     assert answers == [f"The secret of learner {number} is {number * 37} [1]." for number in range(20)]
 

@@ -14,6 +14,7 @@ import pytest
 from inference_gateway.contract import EMBED_PURPOSE, GENERATE_PURPOSE, METRICS_PURPOSE
 from inference_gateway.engines.lanes import LaneLimits
 from tests.gateways import HashingEncoder, RunningGateway, running_gateway
+from tests.processes import until
 
 PROTECTED = [
     ("POST", "/v1/embeddings", EMBED_PURPOSE),
@@ -182,11 +183,11 @@ def test_health_tells_loading_from_ready() -> None:
     loading = threading.Event()
     with running_gateway(loading=loading) as gateway:
         live = call(gateway, "GET", "/health/live")
+        until(lambda: "loading weights" in call(gateway, "GET", "/health/ready").text)
         waiting = call(gateway, "GET", "/health/ready")
         loading.set()
-        for _ in range(500):
-            if (ready := call(gateway, "GET", "/health/ready")).status_code == 200:
-                break
+        until(lambda: call(gateway, "GET", "/health/ready").status_code == 200)
+        ready = call(gateway, "GET", "/health/ready")
 
     assert live.status_code == 200
     assert waiting.status_code == 503
