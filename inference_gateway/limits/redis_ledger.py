@@ -197,8 +197,9 @@ class RedisLedger:
     def settle(self, buckets: Sequence[Bucket], reserved: int, used: int, requests_back: int) -> None:
         """As `Ledger.settle`; until Redis is told, the reservation is held."""
         tenant_id = buckets[0].tenant_id
-        if not (of_tenant := self._owed.setdefault(tenant_id, {})):
-            _spawn(self._tell(tenant_id), self._telling)
+        if (of_tenant := self._owed.get(tenant_id)) is None:
+            of_tenant = self._owed[tenant_id] = {}
+            asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._tell_if_owed, tenant_id, of_tenant)
         for bucket in buckets:
             if (owed := of_tenant.get(bucket.key)) is None:
                 owed = of_tenant[bucket.key] = _Owed(bucket)
@@ -209,6 +210,8 @@ class RedisLedger:
     async def settled(self) -> None:
         """As `Ledger.settled`; who was told nothing because they had gone gives back first."""
         await _all_of(self._asking)
+        for tenant_id in self._owed:
+            _spawn(self._tell(tenant_id), self._telling)
         await _all_of(self._telling)
 
     async def fill(self, bucket: Bucket, used: float) -> None:
@@ -231,9 +234,13 @@ class RedisLedger:
                 self._deliver(ask, taken)
         del self._asked[tenant_id]
 
+    def _tell_if_owed(self, tenant_id: UUID, owed: "dict[str, _Owed]") -> None:
+        """Tell what no request has taken along meanwhile."""
+        if self._owed.get(tenant_id) is owed:
+            _spawn(self._tell(tenant_id), self._telling)
+
     async def _tell(self, tenant_id: UUID) -> None:
-        await asyncio.sleep(SETTLE_SECONDS)
-        if self._owed.get(tenant_id):
+        if tenant_id in self._owed:
             with suppress(RedisError):
                 await self._tell_and_ask(tenant_id, ())
 
