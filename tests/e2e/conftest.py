@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.e2e.api import Campus
 from tests.e2e.scene import Scene, staged
@@ -27,6 +27,7 @@ FLAGS = (
     "--no-first-run",
 )
 
+expect.set_options(timeout=20_000)  # while another worker of the suite has the machine
 Visit = Callable[..., Awaitable[Visitor]]
 
 

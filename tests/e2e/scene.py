@@ -1,11 +1,13 @@
 """An installation without a worker, so that rows stay as they are put there, and whoever looks at it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import uvicorn
 from playwright.async_api import Browser
 
 from backend.identity.passwords import hash_password
@@ -13,12 +15,12 @@ from backend.kit.subject import Subject
 from db.repositories.identity import TenantRow
 from ops.local.ports import free_port
 from tests import campus
-from tests.api import running
+from tests.api import Api, running
 from tests.e2e.api import Person
-from tests.e2e.test_long_lists import PASSWORD, served
 from tests.e2e.visitor import Visitor
 from tests.servers import Database
 
+PASSWORD = "Quiet-River-9-stones"
 Arrive = Callable[..., Awaitable[Visitor]]
 
 
@@ -40,11 +42,24 @@ class Scene:
 
 
 @asynccontextmanager
-async def staged(browser: Browser, database: Database, valkey_url: str) -> AsyncIterator[Scene]:
-    """Serve it; at the end no visitor may have heard a complaint."""
+async def served(api: Api) -> AsyncIterator[None]:
+    """The application on its port."""
+    config = uvicorn.Config(api.app, port=api.settings.port, lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server._serve())
+    while not server.started:
+        await asyncio.sleep(0.02)
+    yield
+    server.should_exit = True
+    await serving
+
+
+@asynccontextmanager
+async def staged(browser: Browser, database: Database, valkey_url: str, **settings: Any) -> AsyncIterator[Scene]:
+    """Serve it with these `settings` beside its own; at the end no visitor may have heard a complaint."""
     visitors: list[Visitor] = []
     async with (
-        running(database.url, valkey_url, port=free_port()) as api,
+        running(database.url, valkey_url, port=free_port(), **settings) as api,
         served(api),
         AsyncExitStack() as contexts,
     ):

@@ -1,12 +1,11 @@
 """What operators and administrators do about models on the pages: upstreams, use, quotas, texts, adapters."""
 
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,19 +13,13 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from backend.academics import enrolments
-from backend.identity.passwords import hash_password
 from backend.kit.subject import Subject
 from db import query
-from db.repositories.identity import TenantRow
-from ops.local.ports import free_port
 from ops.runtime.ids import CourseId
 from tests import campus
-from tests.api import running
-from tests.e2e.api import Person
-from tests.e2e.test_long_lists import PASSWORD, served
-from tests.e2e.visitor import Visitor
+from tests.e2e.scene import Scene, staged
 from tests.fakes.openai_server import openai_server
-from tests.gateways import RunningGateway, running_gateway
+from tests.gateways import running_gateway
 from tests.integration.inference.conftest import Place, add, ago, log_row
 from tests.servers import Database
 
@@ -42,17 +35,13 @@ external = true
 [aliases]
 "tutor@stable" = ["gpu-1", "cloud"]
 """
-Arrive = Callable[..., Awaitable[Visitor]]
 
 
 @dataclass
-class Scene:
-    """An institution, whoever looks after it, and a gateway that may be away."""
+class Office(Scene):
+    """A scene with somebody to look after, and a gateway that may be away."""
 
-    home: TenantRow
-    arrive: Arrive
     administrator: Subject
-    operator: Subject
     student: Subject
     course_id: CourseId
 
@@ -104,54 +93,32 @@ class Scene:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def scene(browser: Browser, database: Database, valkey_url: str, tmp_path: Path) -> AsyncIterator[Scene]:
+async def scene(browser: Browser, database: Database, valkey_url: str, tmp_path: Path) -> AsyncIterator[Office]:
     with openai_server() as fake:
         (tmp_path / "routes.toml").write_text(ROUTES.format(url=fake.url))
         with running_gateway(routes=tmp_path / "routes.toml") as gateway:
-            async for one in opened(browser, database, valkey_url, gateway):
-                yield one
+            key = base64.b64encode(gateway.key).decode()
+            async with opened(browser, database, valkey_url, gateway_url=gateway.url, service_key=key) as office:
+                yield office
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def lonely(browser: Browser, database: Database, valkey_url: str) -> AsyncIterator[Scene]:
+async def lonely(browser: Browser, database: Database, valkey_url: str) -> AsyncIterator[Office]:
     """Without a gateway."""
-    async for one in opened(browser, database, valkey_url, None):
-        yield one
+    async with opened(browser, database, valkey_url) as office:
+        yield office
 
 
-async def opened(
-    browser: Browser, database: Database, valkey_url: str, gateway: RunningGateway | None
-) -> AsyncIterator[Scene]:
-    visitors: list[Visitor] = []
-    others: dict[str, Any] = {}
-    if gateway is not None:
-        others = {"gateway_url": gateway.url, "service_key": base64.b64encode(gateway.key).decode()}
-    async with (
-        running(database.url, valkey_url, port=free_port(), **others) as api,
-        served(api),
-        AsyncExitStack() as contexts,
-    ):
-
-        async def arrive(person: Subject, width: int = 1280, height: int = 860, **options: Any) -> Visitor:
-            context = await browser.new_context(viewport={"width": width, "height": height}, **options)
-            contexts.push_async_callback(context.close)
-            visitor = Visitor(context, await context.new_page(), api.settings.base_url)
-            visitor.watch()
-            visitors.append(visitor)
-            await visitor.sign_in(Person(person.email, PASSWORD))
-            return visitor
-
-        home, secret = await campus.tenant("works"), await hash_password(PASSWORD)
-        admin = await campus.person(home, "ada", "admin", password_hash=secret)
+@asynccontextmanager
+async def opened(browser: Browser, database: Database, valkey_url: str, **settings: str) -> AsyncIterator[Office]:
+    async with staged(browser, database, valkey_url, **settings) as scene:
+        admin, student = await scene.person("ada", "admin"), await scene.person("sam", "student")
         course = await campus.course(admin, await campus.place(admin, "SCI"), "C1")
-        student = await campus.person(home, "sam", "student", password_hash=secret)
         await enrolments.enrol(admin, course.id, student.user_id)
-        operator = await campus.person(home, "oda", "ops", password_hash=secret)
-        yield Scene(home, arrive, admin, operator, student, course.id)
-    assert [complaint for visitor in visitors for complaint in visitor.complaints] == []
+        yield Office(**vars(scene), administrator=admin, student=student, course_id=course.id)
 
 
-async def test_whoever_neither_operates_nor_administers_is_not_let_in(scene: Scene) -> None:
+async def test_whoever_neither_operates_nor_administers_is_not_let_in(scene: Office) -> None:
     visitor = await scene.arrive(scene.student)
     visitor.expected = {403}
     await expect(visitor.page.get_by_role("link", name="Models")).to_have_count(0)
@@ -160,7 +127,7 @@ async def test_whoever_neither_operates_nor_administers_is_not_let_in(scene: Sce
         await expect(visitor.page.get_by_role("heading", level=1)).to_have_text("You may not open this page")
 
 
-async def test_an_operator_drains_an_upstream_and_resumes_it(scene: Scene) -> None:
+async def test_an_operator_drains_an_upstream_and_resumes_it(scene: Office) -> None:
     visitor = await scene.arrive(scene.operator)
     page = visitor.page
     await page.get_by_role("link", name="Models").click()
@@ -178,7 +145,7 @@ async def test_an_operator_drains_an_upstream_and_resumes_it(scene: Scene) -> No
     await expect(page.locator("main form[data-api]")).to_have_count(0)
 
 
-async def test_an_administrator_sets_quotas_and_a_student_sees_what_is_left(scene: Scene) -> None:
+async def test_an_administrator_sets_quotas_and_a_student_sees_what_is_left(scene: Office) -> None:
     visitor = await scene.arrive(scene.administrator)
     visitor.expected = {400}
     page = visitor.page
@@ -220,14 +187,14 @@ async def test_an_administrator_sets_quotas_and_a_student_sees_what_is_left(scen
     await expect(page.locator("tbody tr")).to_have_count(2)
 
 
-async def test_without_a_quota_nothing_is_said_where_one_asks(scene: Scene) -> None:
+async def test_without_a_quota_nothing_is_said_where_one_asks(scene: Office) -> None:
     learner = await scene.arrive(scene.student)
     async with learner.page.expect_response("**/quotas/remaining*"):
         await learner.open("/chat")
     await expect(learner.page.locator("#quota-left")).to_be_hidden()
 
 
-async def test_what_may_be_done_with_texts_is_asked_before_it_is_allowed(scene: Scene) -> None:
+async def test_what_may_be_done_with_texts_is_asked_before_it_is_allowed(scene: Office) -> None:
     visitor = await scene.arrive(scene.administrator)
     page = visitor.page
     await visitor.open("/models/quotas")
@@ -248,7 +215,7 @@ async def test_what_may_be_done_with_texts_is_asked_before_it_is_allowed(scene: 
 
 
 @pytest.mark.parametrize("hours", [24, 168, 720])
-async def test_use_is_drawn_and_told_in_tables(scene: Scene, hours: int) -> None:
+async def test_use_is_drawn_and_told_in_tables(scene: Office, hours: int) -> None:
     await scene.used()
     visitor = await scene.arrive(scene.operator)
     page = visitor.page
@@ -260,7 +227,7 @@ async def test_use_is_drawn_and_told_in_tables(scene: Scene, hours: int) -> None
     assert int(told.replace(",", "")) == pytest.approx(min(330, hours / 2), abs=13)
 
 
-async def test_without_the_gateway_the_page_says_so_and_the_others_work(lonely: Scene) -> None:
+async def test_without_the_gateway_the_page_says_so_and_the_others_work(lonely: Office) -> None:
     visitor = await lonely.arrive(lonely.operator)
     page = visitor.page
     await visitor.open("/models")
@@ -275,7 +242,7 @@ async def test_without_the_gateway_the_page_says_so_and_the_others_work(lonely: 
     ("language", "width"),
     [("ar", 360), *(pytest.param(*each, marks=pytest.mark.long) for each in (("en", 360), ("ar", 1280)))],
 )
-async def test_the_pages_are_fit_for_use(scene: Scene, language: str, width: int) -> None:
+async def test_the_pages_are_fit_for_use(scene: Office, language: str, width: int) -> None:
     await scene.used()
     await scene.adapters()
     visitor = await scene.arrive(scene.administrator, width=width, height=740)
