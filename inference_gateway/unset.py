@@ -50,7 +50,7 @@ class NoAdapters:
 
     async def authorise(self, adapter_id: str, caller: Caller) -> AuthorisedAdapter:
         """Raise `AdapterUnknown`."""
-        raise AdapterUnknown(pointer="/adapter_id")
+        raise AdapterUnknown(pointer="/adapter")
 
 
 class NoCache:

@@ -22,7 +22,7 @@ from ops.runtime.logging import get_logger
 
 log = get_logger(__name__)
 
-POINTER = "/adapter_id"
+POINTER = "/adapter"
 RETRY_AFTER_SECONDS = 2
 
 
@@ -51,7 +51,7 @@ class RegistryGate:
                 adapter_id=str(name) if name else "",
                 tenant_id=str(caller.tenant_id),
                 user_id=str(caller.user_id),
-                is_foreign=found is not None,
+                is_foreign=found is not None and not self._is_owner(found.manifest, caller),
             )
             raise AdapterUnknown(pointer=POINTER)
         adapter = self._authority.vouch(found.manifest, caller.user_id)

@@ -13,15 +13,13 @@ from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Meta
 
 from inference_gateway.adapters.faults import ManifestForged
 from inference_gateway.adapters.names import NAMESPACE_PATTERN, SHA256_PATTERN, AdapterName
+from ops.runtime.crypto import derived_key
 
 PURPOSE: Final = b"lyceum adapter manifest v1"
-KEY_BYTES: Final = 32
 MAX_RANK: Final = 256
 MAX_ADAPTER_BYTES: Final = 1 << 30
 PROBE_TOKENS: Final = 64
@@ -74,7 +72,7 @@ class ManifestKey:
     """Signs and verifies manifests."""
 
     def __init__(self, service_key: bytes) -> None:
-        self._key = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=PURPOSE).derive(service_key)
+        self._key = derived_key(service_key, PURPOSE)
 
     def sign(self, manifest: Manifest) -> bytes:
         """Return the manifest with its signature, as JSON."""
@@ -89,7 +87,7 @@ class ManifestKey:
         """
         try:
             envelope = msgspec.json.decode(signed, type=_Signed)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise ManifestForged("not a signed manifest") from None
         if not hmac.compare_digest(self._signature(envelope.manifest), envelope.signature):
             raise ManifestForged("the signature does not hold")

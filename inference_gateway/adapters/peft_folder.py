@@ -52,7 +52,7 @@ def read_folder(folder: Path) -> Offered:
         matrices = read_matrices(weights)
     except OSError as error:
         raise FolderRefused(f"{folder} needs {CONFIG_FILE} and {WEIGHTS_FILE}: {error.strerror}") from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise FolderRefused(f"{CONFIG_FILE} is not a configuration of PEFT") from None
     except WeightsCorrupt as fault:
         raise FolderRefused(f"{WEIGHTS_FILE}: {fault}") from None

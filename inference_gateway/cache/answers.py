@@ -3,8 +3,6 @@
 import zlib
 
 import msgspec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from prometheus_client import Counter
 
 from inference_gateway.cache.keys import answer_key
@@ -12,13 +10,14 @@ from inference_gateway.caller import Caller
 from inference_gateway.contract import ChatRequest
 from inference_gateway.ports import AuthorisedAdapter, CachedAnswer
 from inference_gateway.purge import TAG_PREFIX, ends_at
-from ops.runtime.crypto import KEY_BYTES, SealBroken, seal, unseal
+from ops.runtime.crypto import SealBroken, derived_key, seal, unseal
 from ops.runtime.logging import get_logger
 from ops.runtime.redis import Redis, RedisError
 from ops.runtime.telemetry import REGISTRY
 
 log = get_logger(__name__)
 
+PURPOSE = b"lyceum response cache"
 KEPT_SECONDS = 24 * 3600
 MAX_ANSWER_BYTES = 1024 * 1024
 LOOK_UPS = Counter("lyceum_gateway_cache_total", "look-ups of kept answers", ["outcome"], registry=REGISTRY)
@@ -31,9 +30,7 @@ class AnswerCache:
 
     def __init__(self, redis: Redis, service_key: bytes, kept_seconds: int = KEPT_SECONDS) -> None:
         self._redis = redis
-        self._key = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"lyceum response cache").derive(
-            service_key
-        )
+        self._key = derived_key(service_key, PURPOSE)
         self._kept_seconds = kept_seconds
 
     def key(

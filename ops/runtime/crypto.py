@@ -8,6 +8,8 @@ import secrets
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ops.runtime.tokens import (
     AccessClaims,
@@ -33,6 +35,7 @@ __all__ = [
     "TokenExpired",
     "TokenInvalid",
     "decode_key",
+    "derived_key",
     "new_key",
     "new_token",
     "seal",
@@ -70,6 +73,11 @@ def decode_key(text: str) -> bytes:
 def new_key() -> bytes:
     """Return 32 random bytes."""
     return os.urandom(KEY_BYTES)
+
+
+def derived_key(key: bytes, purpose: bytes) -> bytes:
+    """Return the key for one purpose (HKDF-SHA256, RFC 5869): what it signs or seals is worth nothing for another."""
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(key)
 
 
 def seal(key: bytes, plaintext: bytes, associated: bytes) -> bytes:

@@ -103,7 +103,11 @@ def test_an_unknown_name_is_404_in_each_dialect(
     told = reply.json()
     assert reply.status_code == 404
     assert (told["error"]["code"] if path.startswith("/v1/") else told["code"]) == code
-    assert set(told) == {"error"} if path.startswith("/v1/") else {"error", "error_type", "code"}
+    if path.startswith("/v1/"):
+        assert set(told) == {"error"}
+        assert told["error"]["param"] == ("/adapter" if "adapter" in body else "/model")
+    else:
+        assert set(told) == {"error", "error_type", "code"}
 
 
 @pytest.mark.parametrize("tokens", [CONTEXT_TOKENS + 1, MAX_COMPLETION_TOKENS + 1])

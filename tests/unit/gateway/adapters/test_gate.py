@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from inference_gateway.adapters.authority import Authority
 from inference_gateway.adapters.faults import AdapterMissing, NameTaken, WeightsCorrupt
@@ -84,13 +85,15 @@ async def test_foreign_and_unknown_are_the_same_to_the_caller_and_counted(shelf:
     ]
     before = DENIED._value.get()
     answers = set()
-    for adapter_id, tenant_id, user_id, bound in refused:
-        with pytest.raises(AdapterUnknown) as error:
-            await gate.authorise(adapter_id, caller_of(tenant_id, user_id, bound))
-        answers.add((error.value.status, error.value.detail, error.value.pointer))
+    with capture_logs() as logs:
+        for adapter_id, tenant_id, user_id, bound in refused:
+            with pytest.raises(AdapterUnknown) as error:
+                await gate.authorise(adapter_id, caller_of(tenant_id, user_id, bound))
+            answers.add((error.value.status, error.value.detail, error.value.pointer))
 
-    assert answers == {(404, "No adapter of that name is there for you.", "/adapter_id")}
+    assert answers == {(404, "No adapter of that name is there for you.", "/adapter")}
     assert DENIED._value.get() - before == len(refused)
+    assert [line["is_foreign"] for line in logs] == [True, False, False, True, False, False, False, False]
 
 
 async def test_an_owner_written_into_the_registry_by_another_hand_does_not_count(

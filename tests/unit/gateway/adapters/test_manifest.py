@@ -40,6 +40,7 @@ def test_an_altered_manifest_is_forged() -> None:
         b"",
         b"{",
         b"\xff",
+        signed.replace(b"manifest", b"man\xffifest", 1),
     ):
         with pytest.raises(ManifestForged):
             ManifestKey(KEY).verify(forged)

@@ -67,6 +67,13 @@ def test_what_is_not_served_is_refused(folder: Path, changes: dict[str, Any], re
         read_folder(folder)
 
 
+def test_a_configuration_that_is_no_text_is_refused(folder: Path) -> None:
+    (folder / CONFIG_FILE).write_bytes(b'{"bias": "\xff"}')
+
+    with pytest.raises(FolderRefused, match="configuration of PEFT"):
+        read_folder(folder)
+
+
 def test_a_pickle_and_an_empty_folder_are_refused(folder: Path) -> None:
     (folder / WEIGHTS_FILE).write_bytes(b"\x80\x04\x95not safetensors")
     with pytest.raises(FolderRefused, match="not safetensors"):
