@@ -20,7 +20,7 @@ from inference_gateway.records.meter import DatabaseMeter
 from inference_gateway.records.policies import REFRESH_SECONDS, TenantPolicies
 from inference_gateway.records.prices import Price
 from inference_gateway.records.runs import Runs
-from inference_gateway.routing.file import read_routes
+from inference_gateway.routing.file import RoutingFile, read_routes
 from ops.runtime.crypto import decode_key
 from ops.runtime.logging import get_logger
 from ops.runtime.redis import Redis, RedisError, open_redis
@@ -47,14 +47,15 @@ async def open_stores(settings: Settings, unset: Ports, adapters: Serving | None
             unset = msgspec.structs.replace(unset, cache=cache)
         if adapters is not None:
             unset = msgspec.structs.replace(unset, adapters=adapters.gate)
+        routes = read_routes(settings.routes) if settings.routes is not None else None
         policies = TenantPolicies()
         accounts: Accounts | None = None
         if settings.database_url:
             await stack.enter_async_context(watched_database(settings, pool_size=POOL_SIZE, wait_seconds=OPEN_SECONDS))
-            meter = await stack.enter_async_context(_metering(settings, policies))
+            meter = await stack.enter_async_context(_metering(settings, routes, policies))
             unset = msgspec.structs.replace(unset, meter=meter, text_may_leave=policies.text_may_leave)
             accounts = await stack.enter_async_context(_accounting(redis, meter))
-        admission = FairAdmission(Permits(_limits(settings)), accounts, policies.weight)
+        admission = FairAdmission(Permits(_limits(routes)), accounts, policies.weight)
         stack.push_async_callback(admission.close)
         log.info(
             "stores_opened",
@@ -67,9 +68,11 @@ async def open_stores(settings: Settings, unset: Ports, adapters: Serving | None
 
 
 @asynccontextmanager
-async def _metering(settings: Settings, policies: TenantPolicies) -> AsyncIterator[DatabaseMeter]:
+async def _metering(
+    settings: Settings, routes: RoutingFile | None, policies: TenantPolicies
+) -> AsyncIterator[DatabaseMeter]:
     runs = Runs(decode_key(settings.master_key)) if settings.master_key else None
-    meter = DatabaseMeter(policies, runs, _prices(settings))
+    meter = DatabaseMeter(policies, runs, _prices(routes))
     async with _beside(meter.run()), _beside(_repeat("policies_not_read", REFRESH_SECONDS, policies.refresh)):
         try:
             yield meter
@@ -88,14 +91,12 @@ async def _accounting(redis: Redis | None, meter: DatabaseMeter) -> AsyncIterato
         yield accounts
 
 
-def _limits(settings: Settings) -> PermitLimits:
-    return PermitLimits() if settings.routes is None else PermitLimits.of(read_routes(settings.routes).permits)
+def _limits(routes: RoutingFile | None) -> PermitLimits:
+    return PermitLimits() if routes is None else PermitLimits.of(routes.permits)
 
 
-def _prices(settings: Settings) -> Mapping[str, Price]:
-    if settings.routes is None:
-        return {}
-    upstreams = read_routes(settings.routes).upstreams
+def _prices(routes: RoutingFile | None) -> Mapping[str, Price]:
+    upstreams = {} if routes is None else routes.upstreams
     return {name: entry.price for name, entry in upstreams.items() if entry.price is not None}
 
 
@@ -106,14 +107,22 @@ async def _repeat(complaint: str, seconds: float, work: Callable[[], Awaitable[N
             await work()
         except (DatabaseError, RedisError) as error:
             log.warning(complaint, error=type(error).__name__)
+        except Exception:
+            log.exception(complaint)  # a fault of ours: what tenants allow must not stand still for it
         await asyncio.sleep(seconds)
 
 
 @asynccontextmanager
 async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+    task.add_done_callback(_tell_failure)
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("background_work_ended", exc_info=error)
