@@ -10,9 +10,8 @@ import click
 import msgspec
 from rich.console import Console
 
-from backend.identity.accounts import normalise_email
+from backend.jobs.queues import READ, WRITE
 from backend.kit.subject import Subject
-from db.repositories import people
 from inference_gateway.adapters.facts import Facts, ask_model
 from inference_gateway.adapters.faults import AdapterFault, FolderRefused, NameTaken
 from inference_gateway.adapters.library import AdapterLibrary
@@ -21,7 +20,7 @@ from inference_gateway.adapters.names import AdapterName, served_as
 from inference_gateway.adapters.peft_folder import Offered, read_folder, write_folder
 from inference_gateway.adapters.serving import library_from
 from ops.cli.errors import CommandFailed
-from ops.cli.operating import Who, acting, run_as, show_json, show_table
+from ops.cli.operating import Who, acting, run_as, show_json, show_table, user_id_of
 from ops.cli.services import service_settings
 
 Result = TypeVar("Result")
@@ -88,10 +87,8 @@ def add(
         raise CommandFailed(str(refusal)) from refusal
 
     async def work(library: AdapterLibrary, subject: Subject) -> AdapterView:
-        person = await people.find_email(normalise_email(owner))
-        if person is None or person.tenant_id != subject.tenant_id:
-            raise CommandFailed(f"nobody of the tenant has the address {owner}")
-        manifest = _manifest(offered, facts, namespace=name, tenant_id=subject.tenant_id, owner_id=person.id)
+        owner_id = await user_id_of(owner, subject.tenant_id)
+        manifest = _manifest(offered, facts, namespace=name, tenant_id=subject.tenant_id, owner_id=owner_id)
         await library.add(manifest, offered.weights, is_pinned=pinned, by=subject)
         return _view(manifest, "active", is_pinned=pinned)
 
@@ -171,9 +168,14 @@ def startup_list(folder: Path, mount: str, model: str, tenant: str | None, email
 
 
 def _run(who: Who, work: Work[Result], *, writes: bool = False) -> Result:
-    """Run `work` with the library, as the operator; raises `CommandFailed` with a sentence."""
+    """Run `work` with the library, as the operator, whose right no service asks for here.
+
+    Raises:
+        CommandFailed: the operator may not, there is no library, or the library refused.
+    """
 
     async def with_library(subject: Subject) -> Result:
+        subject.require(WRITE if writes else READ)
         library = library_from(service_settings())
         if library is None:
             raise CommandFailed("there is nowhere to keep adapters: set OBJECT_STORE_URL and LYCEUM_SERVICE_KEY")

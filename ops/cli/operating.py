@@ -21,6 +21,7 @@ from db.repositories import people, rights
 from db.repositories.identity import tenant_by_slug
 from ops.cli.errors import CommandFailed
 from ops.cli.services import open_services, run_with_services, service_settings
+from ops.runtime.ids import TenantId, UserId
 
 LOADED: Final = (REGISTRY, document_retries, delivery_retries)
 """The kinds of jobs there are, and what their retries mean for their domains, are known from here on."""
@@ -68,14 +69,19 @@ async def _operator(who: Who, permission: str) -> Subject:
     if tenant is None:
         raise CommandFailed(f"there is no tenant called {who.tenant}")
     if who.email is not None:
-        person = await people.find_email(normalise_email(who.email))
-        if person is None or person.tenant_id != tenant.id:
-            raise CommandFailed(f"nobody of the tenant has the address {who.email}")
-        return await identity.subject_for_user(person.id)
+        return await identity.subject_for_user(await user_id_of(who.email, tenant.id))
     holder = await rights.first_holder(tenant.id, permission)
     if holder is None:
         raise CommandFailed(f"nobody of the tenant {tenant.slug} holds {permission}: give somebody the role ops")
     return await identity.subject_for_user(holder)
+
+
+async def user_id_of(email: str, tenant_id: TenantId) -> UserId:
+    """Return the person of the tenant with that address; raises `CommandFailed`."""
+    person = await people.find_email(normalise_email(email))
+    if person is None or person.tenant_id != tenant_id:
+        raise CommandFailed(f"nobody of the tenant has the address {email}")
+    return person.id
 
 
 def show_json(found: Any) -> None:

@@ -151,3 +151,15 @@ def test_what_is_no_adapter_is_refused_with_a_sentence(lyceum: Lyceum, owner: Su
     badly_named = lyceum("add", str(folder), "--owner", "lea@home.example", "--name", "Léa")
     assert badly_named.returncode == 1
     assert "$.namespace" in badly_named.stderr
+
+
+def test_who_acts_needs_the_operators_right(lyceum: Lyceum, owner: Subject) -> None:
+    del owner
+    for arguments, needed in (
+        (("list",), "ops.read"),
+        (("revoke", f"lea@{'a' * 64}"), "ops.write"),
+    ):
+        refused = lyceum(*arguments, "--as", "lea@home.example")
+        assert refused.returncode == 1, arguments
+        assert needed in refused.stderr
+    assert lyceum("list", "--as", "oda@home.example").returncode == 0
