@@ -26,6 +26,7 @@ from inference_gateway.contract import (
     UpstreamView,
 )
 from inference_gateway.errors import GatewayUnavailable, UpstreamBroken
+from inference_gateway.events import event_data
 from inference_gateway.replies import (
     EmbeddingReply,
     ModelList,
@@ -33,7 +34,6 @@ from inference_gateway.replies import (
     decode_vector,
     deltas_of,
     error_of,
-    event_data,
     facts_of,
     read_reply,
 )
@@ -103,7 +103,7 @@ class GatewayClient:
         Raises:
             GatewayUnavailable: as `embed` does; `ModelLoading` while the facts are not known yet.
         """
-        reply = await self._send("GET", "/v1/models", None, self._headers(EMBED_PURPOSE, None, None), 5.0)
+        reply = await self._send("GET", "/v1/models", None, self._headers(EMBED_PURPOSE), 5.0)
         listing = read_reply(reply.content, ModelList)
         embedder = next((card for card in listing.data if card.kind == "embedding"), None)
         if embedder is None:
@@ -123,7 +123,7 @@ class GatewayClient:
         Raises:
             GatewayUnavailable: no gateway.
         """
-        reply = await self._send("GET", "/admin/upstreams", None, self._headers(ADMIN_PURPOSE, None, None), 5.0)
+        reply = await self._send("GET", "/admin/upstreams", None, self._headers(ADMIN_PURPOSE), 5.0)
         return read_reply(reply.content, Overview)
 
     async def set_draining(self, upstream: str, *, draining: bool) -> UpstreamView:
@@ -133,19 +133,21 @@ class GatewayClient:
             UpstreamUnknown: there is none of that name. GatewayUnavailable: no gateway.
         """
         path = f"/admin/upstreams/{quote(upstream, safe='')}/{'drain' if draining else 'resume'}"
-        reply = await self._send("POST", path, b"", self._headers(ADMIN_PURPOSE, None, None), 5.0)
+        reply = await self._send("POST", path, b"", self._headers(ADMIN_PURPOSE), 5.0)
         return read_reply(reply.content, UpstreamView)
 
     async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[ChatDelta, None]:
         """Yield the answer piece by piece; closing the iterator cancels the generation. The first piece carries the facts.
 
         Raises:
+            RequestRefused: the gateway does not take it: a raw prompt, for one, comes without tools, schema and cache scope.
             GenerationUnavailable: no generation model is set up or it cannot be reached.
             GatewayOverloaded: too many generations run; `QuotaExhausted` when a quota is used up, also mid-stream.
             UpstreamBroken: the stream broke after what was yielded; `UpstreamTimeout` when it fell silent.
             GatewayUnavailable: no gateway.
         """
-        async with self._open_stream(chat_body(request), self._headers_of(request)) as response:
+        path = "/v1/chat/completions" if request.prompt is None else "/v1/completions"
+        async with self._open_stream(path, chat_body(request), self._headers_of(request)) as response:
             facts = facts_of(response.headers)
             told: AnswerFacts | None = facts
             async for event in event_data(response.aiter_bytes()):
@@ -158,7 +160,7 @@ class GatewayClient:
 
     async def _embed_once(self, texts: Sequence[str], lane: Lane, tenant_id: UUID | None) -> EmbeddingReply:
         body = msgspec.json.encode({"input": texts, "lane": lane, "encoding_format": "base64"})
-        headers = self._headers(EMBED_PURPOSE, tenant_id, None)
+        headers = self._headers(EMBED_PURPOSE, tenant_id)
         reply = await self._send("POST", "/v1/embeddings", body, headers, READ_SECONDS[lane])
         return read_reply(reply.content, EmbeddingReply)
 
@@ -180,11 +182,9 @@ class GatewayClient:
         return reply
 
     @asynccontextmanager
-    async def _open_stream(self, body: bytes, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
+    async def _open_stream(self, path: str, body: bytes, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
         timeout = httpx.Timeout(STREAM_READ_SECONDS, connect=CONNECT_SECONDS)
-        request = self._http.build_request(
-            "POST", "/v1/chat/completions", content=body, headers=headers, timeout=timeout
-        )
+        request = self._http.build_request("POST", path, content=body, headers=headers, timeout=timeout)
         try:
             response = await self._http.send(request, stream=True)
         except httpx.TransportError as error:
@@ -209,8 +209,8 @@ class GatewayClient:
         )
         return self._signed(claims)
 
-    def _headers(self, purpose: str, tenant_id: UUID | None, user_id: UUID | None) -> dict[str, str]:
-        return self._signed(ServiceClaims(tenant_id=tenant_id, user_id=user_id, purpose=purpose))
+    def _headers(self, purpose: str, tenant_id: UUID | None = None) -> dict[str, str]:
+        return self._signed(ServiceClaims(tenant_id=tenant_id, user_id=None, purpose=purpose))
 
     def _signed(self, claims: ServiceClaims) -> dict[str, str]:
         token = self._tokens.issue(claims)

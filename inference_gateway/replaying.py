@@ -57,7 +57,9 @@ async def records_of(identifier: str) -> list[LogRow]:
 
 
 async def replay(row: LogRow, runs: Runs, gateway: GatewayClient) -> Replayed:
-    """Ask again what was asked, of the same model; nothing is kept of the answer and no quota is charged.
+    """Ask again what was asked, of the same model; no answer is taken from a cache or kept in one.
+
+    It counts for nobody, and no quota is charged; but where a person's adapter answered it counts for that person.
 
     Raises:
         ReplayImpossible: no text was kept, what was asked came out by chance, the model is another, or the gateway refuses.

@@ -1,9 +1,7 @@
 """What the gateway's client writes and reads on the wire: OpenAI's shapes with Lyceum's few additions."""
 
 import base64
-import sys
-from array import array
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,13 +16,13 @@ from inference_gateway.contract import (
     Usage,
 )
 from inference_gateway.errors import GatewayError, GatewayUnavailable, UpstreamBroken, error_for
+from inference_gateway.rows import floats_of
 
 T = TypeVar("T")
 
 
 class ReplyUsage(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int = 0
-    completion_tokens: int = 0
 
 
 class EmbeddingItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +66,10 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    delta: Delta
+    """Of a chat completion, with a `delta`, or of a continued text."""
+
+    delta: Delta | None = None
+    text: str | None = None
     finish_reason: FinishReason | None = None
 
 
@@ -80,7 +81,7 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     choices: tuple[Choice, ...] = ()
-    usage: ReplyUsage | None = None
+    usage: Usage | None = None
     error: ErrorBody | None = None
 
 
@@ -98,23 +99,15 @@ class ErrorReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decode_vector(encoded: str) -> list[float]:
-    """Return the float32 values that `encoded` holds in base64, little-endian."""
-    values = array("f", base64.b64decode(encoded))
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values.tolist()
+    """Return the numbers of the row that `encoded` holds in base64."""
+    return floats_of(base64.b64decode(encoded))
 
 
 def chat_body(request: ChatRequest) -> bytes:
-    """Return the body of a streamed chat completion that reports its usage."""
-    fields: dict[str, Any] = {
-        "messages": request.messages,
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
+    """Return the body of a streamed chat completion, or of a completion of the raw prompt, that reports its usage."""
     optional = {
+        "messages": request.messages,
+        "prompt": request.prompt,
         "top_p": request.top_p,
         "seed": request.seed,
         "model": request.model,
@@ -124,27 +117,23 @@ def chat_body(request: ChatRequest) -> bytes:
         "cache_scope": request.cache_scope,
         "cache_documents": request.cache_documents,
     }
+    fields: dict[str, Any] = {name: value for name, value in optional.items() if value not in (None, "", ())}
+    fields |= {
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
     if request.tools:
         fields["tool_choice"] = request.tool_choice
     if request.json_schema is not None:
         fields["response_format"] = response_format(request.json_schema)
-    fields.update({name: value for name, value in optional.items() if value not in (None, "", ())})
     return msgspec.json.encode(fields)
 
 
 def response_format(schema: dict[str, Any]) -> dict[str, Any]:
     """Return OpenAI's way to ask for JSON that fits `schema`."""
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
-
-
-async def event_data(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """Yield the data of server-sent events; split on newlines only, since `aiter_lines` also splits on U+2028."""
-    rest = b""
-    async for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data:"):
-                yield line[5:].strip()
 
 
 def deltas_of(event: bytes) -> list[ChatDelta]:
@@ -155,21 +144,9 @@ def deltas_of(event: bytes) -> list[ChatDelta]:
         raise UpstreamBroken("An event of the stream cannot be read.") from error
     if chunk.error is not None:
         raise error_for(chunk.error.code or "upstream_broken", 0)(chunk.error.message)
-    usage = None
-    if chunk.usage is not None:
-        usage = Usage(prompt_tokens=chunk.usage.prompt_tokens, completion_tokens=chunk.usage.completion_tokens)
     if not chunk.choices:
-        return [ChatDelta(usage=usage, model=chunk.model)] if usage else []
-    return [
-        ChatDelta(
-            text=choice.delta.content or "",
-            tool_calls=tuple([_call(piece) for piece in choice.delta.tool_calls]),
-            finish_reason=choice.finish_reason,
-            usage=usage,
-            model=chunk.model,
-        )
-        for choice in chunk.choices
-    ]
+        return [ChatDelta(usage=chunk.usage, model=chunk.model)] if chunk.usage else []
+    return [_delta(choice, chunk) for choice in chunk.choices]
 
 
 def facts_of(headers: Mapping[str, str]) -> AnswerFacts:
@@ -183,6 +160,19 @@ def facts_of(headers: Mapping[str, str]) -> AnswerFacts:
         remaining_tokens=_number(headers.get("ratelimit-remaining-tokens")),
         remaining_requests=_number(headers.get("ratelimit-remaining")),
         reset_seconds=_number(headers.get("ratelimit-reset")),
+    )
+
+
+def _delta(choice: Choice, chunk: Chunk) -> ChatDelta:
+    if choice.delta is None and choice.text is None:
+        raise UpstreamBroken("An event of the stream cannot be read.")
+    told = choice.delta or Delta(content=choice.text)
+    return ChatDelta(
+        text=told.content or "",
+        tool_calls=tuple([_call(piece) for piece in told.tool_calls]),
+        finish_reason=choice.finish_reason,
+        usage=chunk.usage,
+        model=chunk.model,
     )
 
 

@@ -1,18 +1,25 @@
 """What an OpenAI-compatible server answers, streamed or whole, read strictly and quickly."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 
-from inference_gateway.contract import ChatDelta, ToolCallDelta, Usage
+from inference_gateway.contract import ChatDelta, FinishReason, ToolCallDelta, Usage
 from inference_gateway.errors import UpstreamBroken
-from inference_gateway.upstreams.text import finish_reason
 
 END = b"[DONE]"
-MAX_LINE_BYTES = 4 * 1024 * 1024
 BYTES_PER_TOKEN = 3
 """Of an answer whose server tells no usage; on the careful side."""
+
+_FINISH_REASONS: dict[str, FinishReason] = {
+    "length": "length",
+    "content_filter": "content_filter",
+    "tool_calls": "tool_calls",
+}
+
+T = TypeVar("T")
+C = TypeVar("C")
 
 
 class _Function(msgspec.Struct):
@@ -36,6 +43,11 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
+class _TextChoice(msgspec.Struct):
+    text: str | None = None
+    finish_reason: str | None = None
+
+
 class _Message(msgspec.Struct):
     content: str | None = None
     tool_calls: tuple[_Call, ...] | None = None
@@ -46,70 +58,60 @@ class _WholeChoice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _Usage(msgspec.Struct):
-    prompt_tokens: int
-    completion_tokens: int
-
-
-class _Chunk(msgspec.Struct):
+class _Chunk(msgspec.Struct, Generic[C]):
     model: str | None = None
-    choices: tuple[_Choice, ...] | None = None
-    usage: _Usage | None = None
+    choices: tuple[C, ...] | None = None
+    usage: Usage | None = None
     error: msgspec.Raw | None = None
 
 
 class _Completion(msgspec.Struct):
     choices: Annotated[tuple[_WholeChoice, ...], msgspec.Meta(min_length=1)]
     model: str | None = None
-    usage: _Usage | None = None
+    usage: Usage | None = None
 
 
-_decoder = msgspec.json.Decoder(_Chunk)
+_decoder = msgspec.json.Decoder(_Chunk[_Choice])
+_text_decoder = msgspec.json.Decoder(_Chunk[_TextChoice])
 _whole_decoder = msgspec.json.Decoder(_Completion)
 
 
-class EventData:
-    """Takes a stream of server-sent events as it comes, and returns the data of those that are whole."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, piece: bytes) -> list[bytes]:
-        """Return the data of the events that end in `piece`; raises `UpstreamBroken` on a line beyond reason."""
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        if len(self._rest) > MAX_LINE_BYTES:
-            raise UpstreamBroken("The generation server's answer cannot be read: a line is too long.")
-        return [line[5:].strip() for line in lines if line.startswith(b"data:")]
+def finish_reason(told: str | None) -> FinishReason | None:
+    """Return the gateway's word for why a server ended; one that is not known counts as `stop`."""
+    return None if told is None else _FINISH_REASONS.get(told, "stop")
 
 
 def delta_of(event: bytes, model: str) -> ChatDelta:
     """Return the piece that an event tells; raises `UpstreamBroken` when it cannot be read or tells of an error."""
-    try:
-        chunk = _decoder.decode(event)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UpstreamBroken(f"The generation server's answer cannot be read: {type(error).__name__}.") from None
-    if chunk.error is not None and chunk.error != b"null":
-        raise UpstreamBroken("The generation server reports an error of its own.")
-    usage = _counted(chunk.usage)
+    chunk = _unbroken(_read(_decoder, event))
     if not chunk.choices:
-        return ChatDelta(usage=usage, model=chunk.model or model)
+        return ChatDelta(usage=chunk.usage, model=chunk.model or model)
     choice = chunk.choices[0]
     return ChatDelta(
         text=choice.delta.content or "",
         tool_calls=tuple([_call_piece(call, 0) for call in choice.delta.tool_calls or ()]),
         finish_reason=finish_reason(choice.finish_reason),
-        usage=usage,
+        usage=chunk.usage,
+        model=chunk.model or model,
+    )
+
+
+def text_delta_of(event: bytes, model: str) -> ChatDelta:
+    """Return the piece of a continued text that an event tells; raises as `delta_of` does."""
+    chunk = _unbroken(_read(_text_decoder, event))
+    choice = chunk.choices[0] if chunk.choices else _TextChoice()
+    return ChatDelta(
+        text=choice.text or "",
+        finish_reason=finish_reason(choice.finish_reason),
+        usage=chunk.usage,
         model=chunk.model or model,
     )
 
 
 def whole_of(body: bytes, model: str) -> ChatDelta:
     """Return a whole answer as one piece, made of as many as it has tokens; raises `UpstreamBroken` as `delta_of` does."""
-    try:
-        answer = _whole_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UpstreamBroken(f"The generation server's answer cannot be read: {type(error).__name__}.") from None
-    choice, usage = answer.choices[0], _counted(answer.usage)
+    answer = _read(_whole_decoder, body)
+    choice, usage = answer.choices[0], answer.usage
     text = choice.message.content or ""
     return ChatDelta(
         text=text,
@@ -135,10 +137,17 @@ def joined(deltas: Sequence[ChatDelta]) -> ChatDelta:
     )
 
 
-def _counted(usage: _Usage | None) -> Usage | None:
-    if usage is None:
-        return None
-    return Usage(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
+def _read(decoder: msgspec.json.Decoder[T], content: bytes) -> T:
+    try:
+        return decoder.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UpstreamBroken(f"The generation server's answer cannot be read: {type(error).__name__}.") from None
+
+
+def _unbroken(chunk: _Chunk[C]) -> _Chunk[C]:
+    if chunk.error is not None and chunk.error != b"null":
+        raise UpstreamBroken("The generation server reports an error of its own.")
+    return chunk
 
 
 def _call_piece(call: _Call, place: int) -> ToolCallDelta:

@@ -16,8 +16,9 @@ import yarl
 from inference_gateway.adapters.names import served_as
 from inference_gateway.contract import ChatDelta, ChatRequest
 from inference_gateway.errors import UpstreamBroken
+from inference_gateway.events import EventData
 from inference_gateway.replies import response_format
-from inference_gateway.upstreams.chunks import END, EventData, delta_of, joined, whole_of
+from inference_gateway.upstreams.chunks import END, delta_of, joined, whole_of
 from inference_gateway.upstreams.exchange import Exchanges, Reply
 from inference_gateway.upstreams.faults import of_status
 from inference_gateway.upstreams.health import get_health

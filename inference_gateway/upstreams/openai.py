@@ -9,9 +9,10 @@ import msgspec
 from inference_gateway.adapters.names import served_as
 from inference_gateway.contract import ChatDelta, ChatRequest, ToolCallDelta, Usage
 from inference_gateway.replies import response_format
+from inference_gateway.upstreams.chunks import finish_reason
 from inference_gateway.upstreams.faults import text_of, upstream_faults
 from inference_gateway.upstreams.health import get_health
-from inference_gateway.upstreams.text import finish_reason, stream_text
+from inference_gateway.upstreams.text import stream_text
 from inference_gateway.upstreams.transport import Connections
 
 

@@ -79,8 +79,7 @@ class TgiUpstream:
         if request.prompt is not None:
             tokens = await self._ask("/tokenize", {"inputs": request.prompt}, tuple[TextToken, ...])
             return Tokenized(tokens=tokens)
-        body = {"model": SERVED_MODEL, "messages": _plain(request.messages)}
-        told = await self._ask("/chat_tokenize", body, _ChatTokens)
+        told = await self._ask("/chat_tokenize", _conversation(request.messages), _ChatTokens)
         return Tokenized(tokens=told.tokenize_response, templated_text=told.templated_text)
 
     async def check(self) -> None:
@@ -107,27 +106,20 @@ class TgiUpstream:
 
     async def _ask(self, path: str, body: dict[str, Any], kind: type[T]) -> T:
         with upstream_faults():
-            async with self._connections.http() as http:
-                reply = await http.post(
-                    f"{self._connections.base_url}{path}", json=body, headers=self._connections.plain_headers()
-                )
-            if not reply.is_success:
-                raise by_status(reply)
-            return msgspec.json.decode(reply.content, type=kind)
+            return _read(await self._post(path, body), kind)
 
     async def _prompt(self, messages: Sequence[ChatMessage]) -> str:
         """Let the server apply its model's chat template; a model without one gets a plain transcript."""
-        body = {"model": SERVED_MODEL, "messages": _plain(messages)}
-        async with self._connections.http() as http:
-            reply = await http.post(
-                f"{self._connections.base_url}/chat_tokenize", json=body, headers=self._connections.plain_headers()
-            )
+        reply = await self._post("/chat_tokenize", _conversation(messages))
         if reply.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY):
             return transcript(messages)
-        if not reply.is_success:
-            raise httpx2.HTTPStatusError("chat_tokenize failed", request=reply.request, response=reply)
-        text = msgspec.json.decode(reply.content, type=_Templated).templated_text
+        text = _read(reply, _Templated).templated_text
         return without_beginning(text) if text else transcript(messages)
+
+    async def _post(self, path: str, body: dict[str, Any]) -> httpx2.Response:
+        async with self._connections.http() as http:
+            url, headers = f"{self._connections.base_url}{path}", self._connections.plain_headers()
+            return await http.post(url, json=body, headers=headers)
 
     def _delta(self, piece: Any) -> ChatDelta:
         text = "" if piece.token.special else text_of(piece.token.text)
@@ -138,8 +130,15 @@ class TgiUpstream:
         return ChatDelta(text=text, finish_reason=reason, usage=usage, model=self.model)
 
 
-def _plain(messages: Sequence[ChatMessage]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
+def _conversation(messages: Sequence[ChatMessage]) -> dict[str, Any]:
+    turns = [{"role": message.role, "content": message.content} for message in messages]
+    return {"model": SERVED_MODEL, "messages": turns}
+
+
+def _read(reply: httpx2.Response, kind: type[T]) -> T:
+    if not reply.is_success:
+        raise by_status(reply)
+    return msgspec.json.decode(reply.content, type=kind)
 
 
 def _with_parameters(tool: Tool) -> Tool:

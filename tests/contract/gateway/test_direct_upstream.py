@@ -1,4 +1,4 @@
-"""The upstream over aiohttp gives what the one over `huggingface_hub` gives, whatever the server does."""
+"""The direct upstream gives what the one over `huggingface_hub` gives, whatever the server does."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing

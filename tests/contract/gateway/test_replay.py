@@ -108,6 +108,8 @@ async def test_the_same_text_comes_out_again_or_a_sentence_says_why_not(site: Si
     kept = await site.ask("asked-again", site.consenting)
     warm = msgspec.structs.replace(site.consenting, temperature=0.9)
     await site.ask("by-chance", warm)
+    raw = msgspec.structs.replace(site.consenting, messages=(), prompt=QUESTION, cache_scope="")
+    continued = await site.ask("raw-prompt", raw)
     await site.ask("keeps-nothing", site.silent)
     assert then
     assert kept == then
@@ -119,6 +121,10 @@ async def test_the_same_text_comes_out_again_or_a_sentence_says_why_not(site: Si
     by_record = await site.replay(str(log_id))
     assert by_record.returncode == 0, by_record.stderr
     assert then not in by_record.stdout, "texts are shown to whoever asks for them"
+
+    of_raw = await site.replay("raw-prompt", "--show")
+    assert of_raw.returncode == 0, of_raw.stderr
+    assert f"now:  {msgspec.json.encode(continued).decode()}" in of_raw.stdout
 
     for identifier, why in (
         ("unheard-of", "nothing is recorded under unheard-of"),
@@ -133,8 +139,8 @@ async def test_the_same_text_comes_out_again_or_a_sentence_says_why_not(site: Si
         assert QUESTION not in refused.stderr + refused.stdout
 
     charged = "SELECT count(*) FROM inference_logs WHERE tenant_id = $1"
-    assert await query.fetch_value(charged, site.consenting.tenant_id) == 3, "what is run again is nobody's use"
-    assert await query.fetch_value("SELECT count(*) FROM audit_log WHERE action = 'answer.replayed'") == 4
+    assert await query.fetch_value(charged, site.consenting.tenant_id) == 4, "what is run again is nobody's use"
+    assert await query.fetch_value("SELECT count(*) FROM audit_log WHERE action = 'answer.replayed'") == 5
 
     await query.execute("UPDATE inference_logs SET model_hash = $1 WHERE id = $2", "0" * 64, log_id)
     assert "has another model now" in (await site.replay(str(log_id))).stderr

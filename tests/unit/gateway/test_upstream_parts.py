@@ -7,11 +7,19 @@ from contextlib import aclosing
 import pytest
 
 from inference_gateway.contract import ChatDelta, ChatMessage, ChatRequest
-from inference_gateway.errors import UpstreamBroken, UpstreamTimeout
+from inference_gateway.errors import (
+    GatewayError,
+    GenerationUnavailable,
+    UpstreamBroken,
+    UpstreamOverloaded,
+    UpstreamTimeout,
+)
+from inference_gateway.events import MAX_LINE_BYTES
+from inference_gateway.transcript import transcript
 from inference_gateway.upstreams.choose import upstream_from
 from inference_gateway.upstreams.deadlines import Deadlines, with_deadlines
 from inference_gateway.upstreams.direct import DirectUpstream
-from inference_gateway.upstreams.tgi import TgiUpstream, transcript, without_beginning
+from inference_gateway.upstreams.tgi import TgiUpstream, without_beginning
 from ops.runtime.settings import Settings
 from tests.fakes.server import Exchange, FakeServer, serving
 from tests.fakes.tgi_server import tgi_server
@@ -90,6 +98,45 @@ async def test_tgi_lays_out_the_prompt_by_its_template_where_it_has_one(chat_tem
     assert deltas[-1].finish_reason == "stop"
     expected = "<|start|>system\n\nBe brief.<|end|><|start|>user\n\nHello<|end|><|start|>assistant\n\n"
     assert generate.body["inputs"] == (expected if chat_template else transcript(MESSAGES))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "meant"),
+    [(429, {"retry-after": "7"}, UpstreamOverloaded), (503, {}, GenerationUnavailable), (500, {}, UpstreamBroken)],
+)
+async def test_tgi_may_refuse_to_lay_out_the_prompt(
+    status: int, headers: dict[str, str], meant: type[GatewayError]
+) -> None:
+    async def answer(_fake: FakeServer, exchange: Exchange) -> None:
+        await exchange.json({"error": "no"}, status, headers)
+
+    with serving(answer) as fake:
+        upstream = upstream_from(Settings(generation_url=fake.url, generation_api="tgi"))
+        assert upstream is not None
+        with pytest.raises(GatewayError) as told:
+            _ = [delta async for delta in upstream.stream(ChatRequest(messages=MESSAGES))]
+        await upstream.close()
+
+    assert type(told.value) is meant
+    assert told.value.retry_after_seconds == {429: 7, 503: 2, 500: None}[status]
+
+
+@pytest.mark.parametrize(
+    "request_", [ChatRequest(messages=MESSAGES), ChatRequest(prompt="Hello")], ids=["chat", "prompt"]
+)
+async def test_a_line_without_end_is_given_up(request_: ChatRequest) -> None:
+    async def answer(_fake: FakeServer, exchange: Exchange) -> None:
+        await exchange.start(200, "text/event-stream")
+        for _ in range(2 * MAX_LINE_BYTES // 65_536):
+            await exchange.write(b"data: " + b"x" * 65_536)
+        await exchange.end()
+
+    with serving(answer) as fake:
+        upstream = upstream_from(Settings(generation_url=fake.url))
+        assert upstream is not None
+        with pytest.raises(UpstreamBroken, match="too long"):
+            _ = [delta async for delta in upstream.stream(request_)]
+        await upstream.close()
 
 
 async def test_a_redirect_of_the_server_is_not_followed() -> None:
