@@ -16,12 +16,9 @@ from inference_gateway.errors import (
 )
 from inference_gateway.ports import AuthorisedAdapter
 from inference_gateway.routing import metrics
-from inference_gateway.routing.breaker import Breaker, Pass, Rules, State
+from inference_gateway.routing.breaker import Breaker, Pass, Rules
 from inference_gateway.upstreams.deadlines import Deadlines
 from inference_gateway.upstreams.protocol import Loading, Upstream
-from ops.runtime.logging import get_logger
-
-log = get_logger(__name__)
 
 
 class Traits(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,12 +47,11 @@ class Member:
         self.upstream = upstream
         self.traits = traits or Traits()
         self.deadlines = deadlines or Deadlines()
-        self.breaker = Breaker(rules, clock=clock, on_change=self._breaker_changed)
+        self.breaker = Breaker(rules, clock=clock, on_change=metrics.breaker_states(name))
         self.draining = False
         self.in_flight = 0
         self._clock = clock
         self._rests_until = 0.0
-        metrics.BREAKER_STATE.labels(name).set(0)
         self._in_flight_gauge = metrics.IN_FLIGHT.labels(name)
         self._first_piece = metrics.FIRST_PIECE_SECONDS.labels(name)
         self._answer = metrics.ANSWER_SECONDS.labels(name)
@@ -111,10 +107,6 @@ class Member:
         if isinstance(error, GenerationUnavailable):
             return not isinstance(self.upstream, Loading)
         return isinstance(error, UpstreamBroken)
-
-    def _breaker_changed(self, state: State) -> None:
-        metrics.BREAKER_STATE.labels(self.name).set(metrics.STATES.index(state))
-        log.warning("breaker_changed", upstream=self.name, state=state)
 
 
 @lru_cache(maxsize=256)

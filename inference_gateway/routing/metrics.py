@@ -1,9 +1,14 @@
 """Golden signals of each upstream, its breaker, and what was tried. Labels are names from the routing file, never a caller's."""
 
+from collections.abc import Callable
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from inference_gateway.routing.breaker import State
+from ops.runtime.logging import get_logger
 from ops.runtime.telemetry import LATENCY_BUCKETS_SECONDS, REGISTRY
+
+log = get_logger(__name__)
 
 STATES: tuple[State, ...] = ("closed", "half_open", "open")
 
@@ -40,3 +45,15 @@ ANSWER_SECONDS = Histogram(
     buckets=LATENCY_BUCKETS_SECONDS,
     registry=REGISTRY,
 )
+
+
+def breaker_states(upstream: str) -> Callable[[State], None]:
+    """Return what is to be told of each change of an upstream's breaker, which is closed now."""
+    gauge = BREAKER_STATE.labels(upstream)
+    gauge.set(STATES.index("closed"))
+
+    def changed(state: State) -> None:
+        gauge.set(STATES.index(state))
+        log.warning("breaker_changed", upstream=upstream, state=state)
+
+    return changed

@@ -63,18 +63,21 @@ def by_status(response: httpx2.Response) -> GatewayError:
     return of_status(response.status_code, response.headers.get("retry-after", ""))
 
 
-def of_status(status: int, retry_after: str) -> GatewayError:
+def of_status(
+    status: int,
+    retry_after: str,
+    server: str = "The generation server",
+    unavailable: type[GatewayError] = GenerationUnavailable,
+) -> GatewayError:
     """Return what a status other than 200 means; `retry_after` is the header, or empty."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         seconds = int(retry_after) if retry_after.isdigit() else RETRY_AFTER_SECONDS
-        return UpstreamOverloaded(retry_after_seconds=max(seconds, 1))
+        return UpstreamOverloaded(f"{server} has too much to do.", retry_after_seconds=max(seconds, 1))
     if status in _REFUSED:
-        return RequestRefused(f"The generation server refuses this request ({status}).")
+        return RequestRefused(f"{server} refuses this request ({status}).")
     if status in _NOT_READY:
-        return GenerationUnavailable(
-            f"The generation server answers {status}.", retry_after_seconds=RETRY_AFTER_SECONDS
-        )
-    return UpstreamBroken(f"The generation server answers {status}.")
+        return unavailable(f"{server} answers {status}.", retry_after_seconds=RETRY_AFTER_SECONDS)
+    return UpstreamBroken(f"{server} answers {status}.")
 
 
 def _timeout(error: InferenceTimeoutError) -> GatewayError:

@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
+import math
 import time
-from array import array
 from collections.abc import Sequence
 
 import msgspec
@@ -13,6 +13,7 @@ from inference_gateway.engines.batching import PROBE_TEXT, Embedded
 from inference_gateway.engines.languages import model_languages, model_prompts
 from inference_gateway.engines.protocol import Scores
 from inference_gateway.errors import EmbedderFailed, GatewayError, ModelLoading, RerankingUnavailable, UpstreamBroken
+from inference_gateway.rows import row_of
 from inference_gateway.upstreams.shares import Room, in_shares
 from inference_gateway.upstreams.tei_server import TeiInfo, TeiServer
 from ops.runtime.health import StillLoading
@@ -38,7 +39,7 @@ class TeiEmbedder:
         self._server = server
         self._room = Room()
         self._told: TeiInfo | None = None
-        self._told_at = 0.0
+        self._told_at = -math.inf
         self._info: ModelInfo | None = None
         self._trouble: GatewayError | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -89,21 +90,23 @@ class TeiEmbedder:
     async def _ask_until_told(self) -> None:
         while self._info is None:
             try:
-                await self._learn()
+                await self._learn(await self._server.info())
             except GatewayError as error:
                 self._trouble = error
                 log.warning("embedding_server_silent", code=error.code)
                 await asyncio.sleep(ASK_AGAIN_SECONDS)
 
     async def _notice_change(self) -> None:
+        """Learn anew what is served where it is another; until that succeeds no text is embedded in the old one's name."""
         told = await self._server.info()
-        self._told_at = time.monotonic()
-        if told != self._told:
-            log.warning("embedding_server_changed", model=told.model_id, revision=told.model_sha)
-            await self._learn()
+        if told == self._told:
+            self._told_at = time.monotonic()
+            return
+        self._told_at = -math.inf
+        log.warning("embedding_server_changed", model=told.model_id, revision=told.model_sha)
+        await self._learn(told)
 
-    async def _learn(self) -> None:
-        told = await self._server.info()
+    async def _learn(self, told: TeiInfo) -> None:
         if not told.is_of("embedding"):
             raise EmbedderFailed(f"{told.model_id} is no embedding model.")
         probe = await self._embed((PROBE_TEXT,), truncate=True)
@@ -123,7 +126,7 @@ class TeiEmbedder:
         vectors, tokens = await self._server.ask("POST", "/embed", list[list[float]], body)
         if len(vectors) != len(texts):
             raise UpstreamBroken("The embedding server gave another number of vectors.")
-        return Embedded(rows=[_row(vector) for vector in vectors], tokens=tokens)
+        return Embedded(rows=[row_of(vector) for vector in vectors], tokens=tokens)
 
 
 class _Rank(msgspec.Struct):
@@ -177,7 +180,3 @@ class TeiReranker:
         if len(ranks) != len(texts) or by_index.keys() != set(range(len(texts))):
             raise UpstreamBroken("The reranking server scored other texts than it was asked about.")
         return Scores(logits=[by_index[index] for index in range(len(texts))], tokens=tokens)
-
-
-def _row(vector: list[float]) -> bytes:
-    return array("f", vector).tobytes()

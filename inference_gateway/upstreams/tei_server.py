@@ -7,24 +7,18 @@ shows that both give the same vectors.
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 import httpx2
 import msgspec
 
-from inference_gateway.errors import GatewayError, RequestRefused, UpstreamBroken, UpstreamOverloaded, UpstreamTimeout
+from inference_gateway.errors import GatewayError, UpstreamBroken, UpstreamOverloaded, UpstreamTimeout
 from inference_gateway.routing import metrics
-from inference_gateway.routing.breaker import Breaker, Rules, State
-from inference_gateway.upstreams.faults import RETRY_AFTER_SECONDS
+from inference_gateway.routing.breaker import Breaker, Rules
+from inference_gateway.upstreams.faults import RETRY_AFTER_SECONDS, of_status
 from inference_gateway.upstreams.transport import Connections
-from ops.runtime.logging import get_logger
-
-log = get_logger(__name__)
 
 TOKENS_HEADER = "x-compute-tokens"
-_REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
-_NOT_READY = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 
 REST = Rules(longest_seconds=8.0)
 """Short, since nothing stands in for the server."""
@@ -61,8 +55,7 @@ class TeiServer:
         self._connections = connections
         self._seconds = seconds
         self._unavailable = unavailable
-        self.breaker = Breaker(rules or REST, on_change=self._breaker_changed)
-        metrics.BREAKER_STATE.labels(name).set(0)
+        self.breaker = Breaker(rules or REST, on_change=metrics.breaker_states(name))
 
     async def info(self) -> TeiInfo:
         """Ask what it serves; raises as `ask` does."""
@@ -99,20 +92,9 @@ class TeiServer:
             url = f"{self._connections.base_url}{path}"
             response = await http.request(method, url, content=content, headers=headers)
         if not response.is_success:
-            raise self._by_status(response)
-        return response
-
-    def _by_status(self, response: httpx2.Response) -> GatewayError:
-        status = response.status_code
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
             told = response.headers.get("retry-after", "")
-            seconds = int(told) if told.isdigit() else RETRY_AFTER_SECONDS
-            return UpstreamOverloaded("The server has too much to do.", retry_after_seconds=max(seconds, 1))
-        if status in _REFUSED:
-            return RequestRefused(f"The server refuses this request ({status}).")
-        if status in _NOT_READY:
-            return self._unavailable(f"The server answers {status}.", retry_after_seconds=RETRY_AFTER_SECONDS)
-        return UpstreamBroken(f"The server answers {status}.")
+            raise of_status(response.status_code, told, "The server", self._unavailable)
+        return response
 
     @contextmanager
     def _judged(self) -> Iterator[None]:
@@ -139,10 +121,6 @@ class TeiServer:
             raise
         finally:
             metrics.ATTEMPTS.labels(self._name, outcome).inc()
-
-    def _breaker_changed(self, state: State) -> None:
-        metrics.BREAKER_STATE.labels(self._name).set(metrics.STATES.index(state))
-        log.warning("breaker_changed", upstream=self._name, state=state)
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

@@ -342,6 +342,20 @@ async def test_what_another_model_gives_never_bears_the_revision_of_the_one_befo
     assert tei_embedder.info().revision == "b" * 40
 
 
+async def test_what_another_model_gives_never_bears_the_revision_of_the_one_before(
+    tei_embedder: Embedder, fake_embedder: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("inference_gateway.upstreams.tei.TRUSTED_SECONDS", 0.0)
+        monkeypatch.setattr("tests.fakes.tei_server.SHA", "b" * 40)
+        fake_embedder.behave("overloaded")
+        with pytest.raises(UpstreamOverloaded):
+            await tei_embedder.embed(["red"], "query")
+
+    assert (await tei_embedder.embed(["red"], "query")).rows
+    assert tei_embedder.info().revision == "b" * 40
+
+
 def test_settings_choose_and_no_metadata_service_is_an_address(tiny_cross_encoder: Path) -> None:
     assert isinstance(embedder_from(Settings()), EmbedderSlot)
     assert isinstance(embedder_from(Settings(embedding_url="http://tei:80")), TeiEmbedder)
