@@ -8,6 +8,7 @@ import msgspec
 
 from inference_gateway.adapters.faults import FolderRefused
 from inference_gateway.adapters.manifest import Probe
+from ops.runtime.settings import absolute_model
 
 PROGRAM = "inference_gateway.engines.generation.facts"
 SECONDS = 900
@@ -27,9 +28,7 @@ def ask_model(model: str, folder: Path) -> Facts:
     Raises:
         FolderRefused: the model cannot be loaded, or the adapter does not fit it; the message is the program's last line.
     """
-    named = Path(model).expanduser()
-    base = str(named.resolve()) if named.is_dir() else model
-    command = [sys.executable, "-m", PROGRAM, base, str(folder.resolve())]
+    command = [sys.executable, "-m", PROGRAM, absolute_model(model), str(folder.resolve())]
     try:
         done = subprocess.run(  # noqa: S603
             command, cwd=PACKAGES_FOLDER, capture_output=True, timeout=SECONDS, check=False

@@ -21,8 +21,8 @@ class Aliases:
     """The names served here; the first one, or `default`, is meant by an empty name."""
 
     def __init__(self, aliases: Iterable[Alias], default: str = "") -> None:
-        self._by_name = {_with_version(alias.name): alias for alias in aliases}
-        self._default = _with_version(default) if default else next(iter(self._by_name), "")
+        self._by_name = {with_version(alias.name): alias for alias in aliases}
+        self._default = with_version(default) if default else next(iter(self._by_name), "")
 
     @property
     def names(self) -> list[str]:
@@ -43,11 +43,12 @@ class Aliases:
         """
         if not self._by_name:
             raise GenerationUnavailable("No generation model is set up.")
-        alias = self._by_name.get(_with_version(name) if name else self._default)
+        alias = self._by_name.get(with_version(name) if name else self._default)
         if alias is None:
             raise ModelUnknown(f"The generation models served here are {', '.join(self.names)}.", pointer="/model")
         return alias
 
 
-def _with_version(name: str) -> str:
+def with_version(name: str) -> str:
+    """Return the name with its version: one without means the stable one."""
     return name if "@" in name else name + STABLE

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import msgspec
 
@@ -11,11 +10,11 @@ from inference_gateway.routing.aliases import Alias, Aliases
 from inference_gateway.routing.file import VARIABLE, RoutingFile, UpstreamEntry, read_routes, stage_names
 from inference_gateway.routing.member import Member, Traits
 from inference_gateway.routing.router import ExternalPolicy, Router, single
-from inference_gateway.upstreams.address import AddressRefused, checked_address
+from inference_gateway.upstreams.address import set_address
 from inference_gateway.upstreams.choose import Place, embedded, remote, upstream_from
 from inference_gateway.upstreams.deadlines import Deadlines
 from inference_gateway.upstreams.protocol import Loading, Upstream
-from ops.runtime.settings import Settings, SettingsError, read_secret
+from ops.runtime.settings import Settings, absolute_model, read_secret
 
 SINGLE = "generation"
 """The name of an upstream that no routing file names."""
@@ -71,13 +70,9 @@ def _upstream(
     name: str, entry: UpstreamEntry, deadlines: Deadlines, environ: Mapping[str, str], supply: AdapterSupply | None
 ) -> Upstream:
     if entry.api == "embedded":
-        folder = Path(entry.model).expanduser()
-        model = str(folder.resolve()) if folder.is_dir() else entry.model
+        model = absolute_model(entry.model)
         return embedded(model, entry.weights_sha256, entry.precision, f"{VARIABLE}: {name}", supply)
-    try:
-        address = checked_address(entry.address)
-    except AddressRefused as error:
-        raise SettingsError(f"{VARIABLE}: the address of {name} {error}") from None
+    address = set_address(entry.address, f"{VARIABLE}: the address of {name}")
     key = read_secret(entry.key, environ) if entry.key is not None else ""
     return remote(Place(api=entry.api, address=address, model=entry.model, key=key), deadlines)
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from inference_gateway.records.prices import Price
+from inference_gateway.routing.aliases import with_version
 from ops.runtime.settings import SettingsError
 
 VARIABLE = "LYCEUM_ROUTES"
@@ -84,10 +85,10 @@ def _check(routes: RoutingFile) -> None:
             raise SettingsError(f"{VARIABLE}: the alias {alias} names {missing[0]}, which is no upstream there")
         if len(set(names)) != len(names):
             raise SettingsError(f"{VARIABLE}: the alias {alias} names an upstream twice")
-    versions = [name if "@" in name else f"{name}@stable" for name in routes.aliases]
+    versions = [with_version(name) for name in routes.aliases]
     if len(set(versions)) != len(versions):
         raise SettingsError(f"{VARIABLE}: a name without a version means @stable, which is there already")
-    if routes.default and (routes.default if "@" in routes.default else f"{routes.default}@stable") not in versions:
+    if routes.default and with_version(routes.default) not in versions:
         raise SettingsError(f"{VARIABLE}: the default {routes.default} is no alias there")
     for name, entry in routes.upstreams.items():
         _check_entry(name, entry)

@@ -7,6 +7,8 @@ import ipaddress
 import socket
 from urllib.parse import urlsplit
 
+from ops.runtime.settings import SettingsError
+
 REFUSED_NAMES = frozenset({"metadata.google.internal", "metadata.goog", "metadata", "instance-data"})
 _METADATA_ADDRESSES = frozenset(
     ipaddress.ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254")
@@ -32,6 +34,14 @@ def checked_address(url: str) -> str:
     if host.rstrip(".").lower() in REFUSED_NAMES or is_refused(host):
         raise AddressRefused("takes no link-local, multicast or metadata address")
     return url.rstrip("/").removesuffix("/v1")
+
+
+def set_address(url: str, told_by: str) -> str:
+    """Return the address that an operator wrote, checked; raises `SettingsError` beginning with `told_by`."""
+    try:
+        return checked_address(url)
+    except AddressRefused as error:
+        raise SettingsError(f"{told_by} {error}") from None
 
 
 def is_refused(host: str) -> bool:

@@ -8,7 +8,7 @@ from inference_gateway.adapters.supply import AdapterSupply
 from inference_gateway.engines.generation.files import check_setting
 from inference_gateway.engines.generation.slot import GeneratorSlot, Wanted
 from inference_gateway.engines.model_files import ModelFilesError
-from inference_gateway.upstreams.address import AddressRefused, checked_address
+from inference_gateway.upstreams.address import set_address
 from inference_gateway.upstreams.deadlines import Deadlines
 from inference_gateway.upstreams.direct import DirectUpstream
 from inference_gateway.upstreams.protocol import Upstream
@@ -39,10 +39,7 @@ def upstream_from(
             return None
         told_by = variable_name("model")
         return embedded(settings.model, settings.model_sha256, settings.model_precision, told_by, supply)
-    try:
-        address = checked_address(settings.generation_url)
-    except AddressRefused as error:
-        raise SettingsError(f"{variable_name('generation_url')} {error}") from None
+    address = set_address(settings.generation_url, variable_name("generation_url"))
     place = Place(
         api=settings.generation_api,
         address=address,

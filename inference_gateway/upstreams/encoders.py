@@ -6,12 +6,12 @@ from inference_gateway.engines.protocol import Embedder, Reranker
 from inference_gateway.engines.reranking.slot import RerankerSlot
 from inference_gateway.engines.slot import EmbedderSlot, load_embedder
 from inference_gateway.errors import EmbedderFailed, GatewayError, RerankingUnavailable
-from inference_gateway.upstreams.address import AddressRefused, checked_address
+from inference_gateway.upstreams.address import set_address
 from inference_gateway.upstreams.deadlines import Deadlines
 from inference_gateway.upstreams.tei import TeiEmbedder, TeiReranker
 from inference_gateway.upstreams.tei_server import TeiServer
 from inference_gateway.upstreams.transport import Connections
-from ops.runtime.settings import Settings, SettingsError, variable_name
+from ops.runtime.settings import Settings, variable_name
 
 
 def embedder_from(settings: Settings, deadlines: Deadlines | None = None) -> Embedder:
@@ -31,9 +31,6 @@ def reranker_from(settings: Settings, deadlines: Deadlines | None = None) -> Rer
 def _server(settings: Settings, kind: str, unavailable: type[GatewayError], deadlines: Deadlines | None) -> TeiServer:
     deadlines = deadlines or Deadlines()
     field = f"{kind}_url"
-    try:
-        address = checked_address(getattr(settings, field))
-    except AddressRefused as error:
-        raise SettingsError(f"{variable_name(field)} {error}") from None
+    address = set_address(getattr(settings, field), variable_name(field))
     connections = Connections(address, getattr(settings, f"{kind}_api_key"), deadlines.connect_seconds)
     return TeiServer(kind, connections, deadlines.first_seconds, unavailable)

@@ -128,7 +128,12 @@ _OWN = ("env", "data_dir", "port", "public_url", "trusted_proxies", "registratio
 _DOMAIN = re.compile(r"[^@\s*.]+(\.[^@\s*.]+)+")
 
 _MODELS = ("model", "embedder", "reranker")
-"""A folder's name or the id of a hub model; a folder is made absolute here, since other processes start elsewhere."""
+
+
+def absolute_model(model: str) -> str:
+    """Return the id of a hub model as it is, and a folder's name made absolute: other processes start elsewhere."""
+    folder = Path(model).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else model
 
 
 def variable_name(field: str) -> str:
@@ -159,9 +164,7 @@ def load_settings_with_sources(environ: Mapping[str, str] = os.environ) -> tuple
         raw, sources[name] = _read(name, environ)
         if raw is not None:
             values[field] = raw
-    for field in _MODELS:
-        if field in values and (folder := Path(values[field]).expanduser()).is_dir():
-            values[field] = str(folder.resolve())
+    values |= {field: absolute_model(values[field]) for field in _MODELS if field in values}
     try:
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
