@@ -1,7 +1,5 @@
 """The embedded reranking engine: dynamic batching by length, whoever asked."""
 
-import sys
-from array import array
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -9,6 +7,7 @@ from inference_gateway.engines import metrics
 from inference_gateway.engines.batching import PROBE_TEXT, BatchingEngine, Bounds, Encoder, Trade
 from inference_gateway.engines.protocol import Scores
 from inference_gateway.errors import RerankingUnavailable
+from inference_gateway.rows import floats_of
 
 Pair = tuple[str, str]
 PROBE: Pair = ("What does the fox jump over?", PROBE_TEXT)
@@ -38,7 +37,4 @@ class BatchingReranker(BatchingEngine[Pair]):
         """
         pairs = [(query, text) for text in texts]
         computed = await self.compute(pairs, "passage", None if truncate else Bounds(self._max_tokens, "/texts"))
-        values = array("f", b"".join(computed.rows))
-        if sys.byteorder == "big":
-            values.byteswap()
-        return Scores(logits=values.tolist(), tokens=computed.tokens)
+        return Scores(logits=floats_of(b"".join(computed.rows)), tokens=computed.tokens)
