@@ -1,8 +1,5 @@
 """`/admin`: the upstreams for operators. Only with a service token made for it, which no person's session ever gets."""
 
-from typing import Any
-
-import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
@@ -11,6 +8,7 @@ from inference_gateway.contract import ADMIN_PURPOSE
 from inference_gateway.generation import Generation
 from inference_gateway.routing.overview import overview, set_draining
 from inference_gateway.wire.auth import purposes
+from inference_gateway.wire.documents import document
 from ops.runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -19,7 +17,7 @@ log = get_logger(__name__)
 @get("/admin/upstreams", opt=purposes(ADMIN_PURPOSE))
 async def list_upstreams(generation: NamedDependency[Generation]) -> Response[bytes]:
     """List upstreams with their models, breakers and answers under way, and the names that lead to them."""
-    return _json(overview(generation.router))
+    return document(overview(generation.router))
 
 
 @post("/admin/upstreams/{name:str}/drain", status_code=200, opt=purposes(ADMIN_PURPOSE))
@@ -37,8 +35,4 @@ async def resume_upstream(name: FromPath[str], generation: NamedDependency[Gener
 def _set(generation: Generation, name: str, *, draining: bool) -> Response[bytes]:
     state = set_draining(generation.router, name, draining=draining)
     log.warning("upstream_drained" if draining else "upstream_resumed", upstream=name)
-    return _json(state)
-
-
-def _json(content: Any) -> Response[bytes]:
-    return Response(content=msgspec.json.encode(content), media_type="application/json")
+    return document(state)

@@ -15,6 +15,7 @@ from inference_gateway.generation import Answer
 from inference_gateway.toolcalls import joined
 from inference_gateway.wire.body import JSON
 from inference_gateway.wire.disconnect import ClientGone, while_connected, while_listening
+from inference_gateway.wire.documents import document
 from inference_gateway.wire.facts import fact_headers
 from ops.runtime.logging import get_logger
 
@@ -86,7 +87,7 @@ async def wait_for_all(receive: Receive, answer: Answer) -> Whole:
 
 def json_response(content: object, answer: Answer) -> Response[bytes]:
     """Return a document with the answer's facts in the headers."""
-    return Response(content=msgspec.json.encode(content), media_type=JSON, headers=fact_headers(answer.facts))
+    return document(content, headers=fact_headers(answer.facts))
 
 
 async def send_json(send: Send, content: object, answer: Answer) -> None:

@@ -20,18 +20,7 @@ from inference_gateway.contract import (
     ToolChoice,
 )
 from inference_gateway.errors import RequestRefused
-from inference_gateway.wire.fields import (
-    AdapterId,
-    Seed,
-    Stops,
-    StopText,
-    StreamOptions,
-    Temperature,
-    TokenCount,
-    TopP,
-    model_of,
-    stops_of,
-)
+from inference_gateway.wire.fields import OpenAIInput, TokenCount
 from inference_gateway.wire.formats import ResponseFormat, schema_of
 from inference_gateway.wire.schemas import checked_schema
 
@@ -56,52 +45,29 @@ class MessageInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     tool_call_id: Annotated[str, msgspec.Meta(max_length=256)] | None = None
 
 
-class ChatInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ChatInput(OpenAIInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """OpenAI's request, as far as it is served; any other field is refused rather than ignored.
 
-    `adapter`, `cache_scope` and `cache_documents` are additions: see `ChatRequest`.
+    `cache_scope` and `cache_documents` are additions: see `ChatRequest`.
     """
 
     messages: Annotated[tuple[MessageInput, ...], msgspec.Meta(min_length=1, max_length=MAX_MESSAGES)]
-    model: str = ""
-    stream: bool = False
-    stream_options: StreamOptions | None = None
-    max_tokens: TokenCount | None = None
     max_completion_tokens: TokenCount | None = None
-    temperature: Temperature | None = None
-    top_p: TopP | None = None
-    stop: StopText | Stops | None = None
-    seed: Seed | None = None
     response_format: ResponseFormat | None = None
     tools: Annotated[tuple[Tool, ...], msgspec.Meta(max_length=MAX_TOOLS)] | None = None
     tool_choice: ToolChoice | None = None
-    adapter: AdapterId = ""
     cache_scope: Annotated[str, msgspec.Meta(max_length=MAX_CACHE_SCOPE_CHARACTERS)] = ""
     cache_documents: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=MAX_CACHE_DOCUMENTS)] = ()
-    n: Literal[1] = 1
-    user: str | None = None
-
-    @property
-    def wants_usage(self) -> bool:
-        """Tell whether the stream is to end with the usage."""
-        return self.stream_options is not None and self.stream_options.include_usage
 
 
 def chat_request(wanted: ChatInput) -> ChatRequest:
     """Return what the pipe takes; raises `RequestRefused` for what only a second look shows."""
-    return ChatRequest(
-        whole=not wanted.stream,
+    return wanted.request(
         messages=tuple(_message(message, index) for index, message in enumerate(wanted.messages)),
         max_tokens=wanted.max_completion_tokens or wanted.max_tokens or DEFAULT_COMPLETION_TOKENS,
-        temperature=1.0 if wanted.temperature is None else wanted.temperature,
-        top_p=wanted.top_p,
-        stop=stops_of(wanted.stop),
-        seed=wanted.seed,
-        model=model_of(wanted.model),
         json_schema=schema_of(wanted.response_format),
         tools=_tools(wanted.tools or ()),
         tool_choice=_choice(wanted),
-        adapter=wanted.adapter,
         cache_scope=wanted.cache_scope,
         cache_documents=wanted.cache_documents,
     )

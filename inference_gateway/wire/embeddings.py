@@ -1,25 +1,25 @@
 """`POST /v1/embeddings`: OpenAI's shape, and a lane."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from litestar import Request, Response, post
 from litestar.di import NamedDependency
 
-from inference_gateway.contract import EMBED_PURPOSE, MAX_TEXT_CHARACTERS, MAX_TEXTS_PER_REQUEST, Lane, ModelInfo
+from inference_gateway.contract import EMBED_PURPOSE, Lane, ModelInfo
 from inference_gateway.engines.batching import Embedded
 from inference_gateway.engines.protocol import Embedder
 from inference_gateway.errors import ModelUnknown, RequestRefused
+from inference_gateway.rows import floats_of
 from inference_gateway.wire.auth import purposes
 from inference_gateway.wire.body import read_body
 from inference_gateway.wire.disconnect import while_connected
-from inference_gateway.wire.vectors import base64_of, floats_of
+from inference_gateway.wire.documents import document
+from inference_gateway.wire.fields import Text, Texts
+from inference_gateway.wire.vectors import base64_of
 
 LANE_HEADER = "x-lyceum-lane"
 LANES: tuple[Lane, ...] = ("query", "passage")
-
-Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARACTERS)]
-Texts = Annotated[list[Text], msgspec.Meta(min_length=1, max_length=MAX_TEXTS_PER_REQUEST)]
 
 
 class EmbeddingInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,9 +42,9 @@ async def create_embeddings(request: Request[Any, Any, Any], slot: NamedDependen
     wanted = await read_body(request, _decoder)
     info = slot.info()
     _check(wanted, info)
-    texts = [wanted.input] if isinstance(wanted.input, str) else wanted.input
+    texts = (wanted.input,) if isinstance(wanted.input, str) else wanted.input
     embedded = await while_connected(request, slot.embed(texts, _lane(request, wanted)))
-    return Response(content=_reply(embedded, info, wanted.encoding_format), media_type="application/json")
+    return document(_reply(embedded, info, wanted.encoding_format))
 
 
 def _check(wanted: EmbeddingInput, info: ModelInfo) -> None:
@@ -64,16 +64,12 @@ def _lane(request: Request[Any, Any, Any], wanted: EmbeddingInput) -> Lane:
     raise RequestRefused(f"{LANE_HEADER} must be one of {', '.join(LANES)}.")
 
 
-def _reply(embedded: Embedded, info: ModelInfo, encoding: str) -> bytes:
+def _reply(embedded: Embedded, info: ModelInfo, encoding: str) -> dict[str, Any]:
     encode = base64_of if encoding == "base64" else floats_of
-    return msgspec.json.encode(
-        {
-            "object": "list",
-            "data": [
-                {"object": "embedding", "index": i, "embedding": encode(row)} for i, row in enumerate(embedded.rows)
-            ],
-            "model": info.embedder,
-            "revision": info.revision,
-            "usage": {"prompt_tokens": embedded.tokens, "total_tokens": embedded.tokens},
-        }
-    )
+    return {
+        "object": "list",
+        "data": [{"object": "embedding", "index": i, "embedding": encode(row)} for i, row in enumerate(embedded.rows)],
+        "model": info.embedder,
+        "revision": info.revision,
+        "usage": {"prompt_tokens": embedded.tokens, "total_tokens": embedded.tokens},
+    }

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
 
@@ -10,6 +9,7 @@ from inference_gateway.contract import EMBED_PURPOSE, GENERATE_PURPOSE
 from inference_gateway.engines.protocol import Embedder
 from inference_gateway.generation import Generation
 from inference_gateway.wire.auth import purposes
+from inference_gateway.wire.documents import document
 
 CREATED = 0
 """OpenAI's clients require the field; no date of ours would mean anything."""
@@ -32,4 +32,4 @@ async def list_models(slot: NamedDependency[Embedder], generation: NamedDependen
     cards += [{"id": name, "kind": "generation"} for name in generation.router.aliases.names]
     common = {"object": "model", "created": CREATED, "owned_by": "lyceum"}
     body = {"object": "list", "data": [{**card, **common} for card in cards]}
-    return Response(content=msgspec.json.encode(body), media_type="application/json")
+    return document(body)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.response import Stream
@@ -11,6 +10,7 @@ from inference_gateway.contract import EMBED_PURPOSE, GENERATE_PURPOSE
 from inference_gateway.engines.protocol import Embedder
 from inference_gateway.generation import Generation
 from inference_gateway.wire.auth import purposes
+from inference_gateway.wire.documents import document
 from inference_gateway.wire.tei import embed_texts, told_of_embedder
 from inference_gateway.wire.tgi import generate_either, told_of
 
@@ -31,5 +31,4 @@ async def info(
 ) -> Response[bytes]:
     """Tell what is served; 503 where nothing is."""
     embeds = request.state.claims.purpose == EMBED_PURPOSE
-    body = told_of_embedder(slot) if embeds else told_of(generation)
-    return Response(content=msgspec.json.encode(body), media_type="application/json")
+    return document(told_of_embedder(slot) if embeds else told_of(generation))

@@ -1,11 +1,11 @@
 """`/health` and `/metrics`."""
 
-import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
 
 from inference_gateway.contract import EMBED_PURPOSE, GENERATE_PURPOSE, METRICS_PURPOSE
 from inference_gateway.wire.auth import PUBLIC, purposes
+from inference_gateway.wire.documents import document
 from ops.runtime.health import HealthRegistry
 from ops.runtime.telemetry import METRICS_CONTENT_TYPE, render_metrics
 
@@ -20,12 +20,7 @@ async def live() -> dict[str, str]:
 async def ready(health: NamedDependency[HealthRegistry]) -> Response[bytes]:
     """Tell whether the gateway can do its work, and how far the model is while it loads."""
     report = await health.run()
-    return Response(
-        content=msgspec.json.encode(report),
-        status_code=200 if report.ready else 503,
-        headers={} if report.ready else {"Retry-After": "2"},
-        media_type="application/json",
-    )
+    return document(report) if report.ready else document(report, status=503, headers={"Retry-After": "2"})
 
 
 @get("/metrics", opt=purposes(METRICS_PURPOSE, EMBED_PURPOSE, GENERATE_PURPOSE, open_on_this_machine=True))

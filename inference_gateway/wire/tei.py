@@ -1,24 +1,25 @@
 """TEI's wire: `POST /embed` and `/rerank`."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from litestar import Request, Response, post
 from litestar.di import NamedDependency
 
-from inference_gateway.contract import EMBED_PURPOSE, MAX_TEXT_CHARACTERS, MAX_TEXTS_PER_REQUEST, Lane
+from inference_gateway.contract import EMBED_PURPOSE, MAX_TEXTS_PER_REQUEST, Lane
 from inference_gateway.engines.protocol import Embedder, Reranker, Scores
 from inference_gateway.errors import RequestRefused
+from inference_gateway.rows import floats_of
 from inference_gateway.wire.auth import purposes
 from inference_gateway.wire.body import read_body
 from inference_gateway.wire.disconnect import while_connected
-from inference_gateway.wire.vectors import floats_of, normalized, sigmoid
+from inference_gateway.wire.documents import document
+from inference_gateway.wire.fields import Text, Texts
+from inference_gateway.wire.vectors import normalized, sigmoid
 
 TOKENS_HEADER = "x-compute-tokens"
 _LANES: dict[str | None, Lane] = {None: "passage", "query": "query", "passage": "passage", "document": "passage"}
 
-Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARACTERS)]
-Texts = Annotated[tuple[Text, ...], msgspec.Meta(min_length=1, max_length=MAX_TEXTS_PER_REQUEST)]
 Side = Literal["right", "Right"]
 
 
@@ -112,8 +113,4 @@ def _ranks(wanted: RerankInput, scores: Scores) -> list[Rank]:
 
 
 def _reply(content: object, tokens: int) -> Response[bytes]:
-    return Response(
-        content=msgspec.json.encode(content),
-        media_type="application/json",
-        headers={TOKENS_HEADER: str(tokens)},
-    )
+    return document(content, headers={TOKENS_HEADER: str(tokens)})

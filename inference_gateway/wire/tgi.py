@@ -14,10 +14,9 @@ from inference_gateway.generation import Answer, Generation
 from inference_gateway.wire.answering import json_response, streamed, whole
 from inference_gateway.wire.auth import purposes
 from inference_gateway.wire.body import read_body
+from inference_gateway.wire.fields import MAX_STOPS
 from inference_gateway.wire.tgi_answers import TgiEvents, whole_generation
 from inference_gateway.wire.tgi_input import GenerateInput, generate_request
-
-MAX_STOP_SEQUENCES = 4
 
 _decoder = msgspec.json.Decoder(GenerateInput)
 
@@ -53,7 +52,7 @@ def told_of(generation: Generation) -> dict[str, Any]:
         "model_id": generation.model,
         "model_pipeline_tag": "text-generation",
         "max_best_of": 1,
-        "max_stop_sequences": MAX_STOP_SEQUENCES,
+        "max_stop_sequences": MAX_STOPS,
         "max_new_tokens": MAX_COMPLETION_TOKENS,
         "router": "lyceum",
     }

@@ -1,24 +1,17 @@
 """The body of TGI's `/generate`, and the request it means."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
-from inference_gateway.contract import MAX_PROMPT_CHARACTERS, ChatRequest
+from inference_gateway.contract import ChatRequest
 from inference_gateway.errors import RequestRefused
-from inference_gateway.wire.fields import AdapterId, Seed, Stops, Temperature, TokenCount
+from inference_gateway.wire.fields import AdapterId, Prompt, Seed, Stops, Temperature, TokenCount, TopP
+from inference_gateway.wire.formats import TgiFormat
 from inference_gateway.wire.schemas import checked_schema
 
 DEFAULT_NEW_TOKENS = 100
 """TGI's own default."""
-
-Inputs = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
-
-
-class JsonGrammar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="json"):
-    """JSON that fits a schema."""
-
-    value: dict[str, Any]
 
 
 class RegexGrammar(
@@ -38,7 +31,7 @@ class GenerateParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     details: bool | None = None
     do_sample: bool | None = None
     frequency_penalty: float | None = None
-    grammar: JsonGrammar | RegexGrammar | None = None
+    grammar: TgiFormat | RegexGrammar | None = None
     max_new_tokens: TokenCount | None = None
     repetition_penalty: float | None = None
     return_full_text: bool | None = None
@@ -47,7 +40,7 @@ class GenerateParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     temperature: Temperature | None = None
     top_k: int | None = None
     top_n_tokens: int | None = None
-    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    top_p: TopP | None = None
     truncate: int | None = None
     typical_p: float | None = None
     watermark: bool | None = None
@@ -69,7 +62,7 @@ _NOT_SERVED: dict[str, tuple[object, ...]] = {
 class GenerateInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """TGI's request. `stream` counts on `/` alone, where it chooses between the two others."""
 
-    inputs: Inputs
+    inputs: Prompt
     parameters: GenerateParameters = GenerateParameters()
     stream: bool = False
 
@@ -109,7 +102,7 @@ def generate_request(wanted: GenerateInput, *, whole: bool) -> ChatRequest:
     )
 
 
-def _schema(grammar: JsonGrammar | RegexGrammar | None) -> dict[str, Any] | None:
+def _schema(grammar: TgiFormat | RegexGrammar | None) -> dict[str, Any] | None:
     if isinstance(grammar, RegexGrammar):
         raise RequestRefused(
             "A grammar of type `regex` is not served here; `json` is.", pointer="/parameters/grammar/type"

@@ -15,14 +15,15 @@ from inference_gateway.wire.auth import purposes
 from inference_gateway.wire.body import read_body
 from inference_gateway.wire.chat_input import ChatInput, chat_request
 from inference_gateway.wire.disconnect import while_connected
-from inference_gateway.wire.fields import model_of
-from inference_gateway.wire.tgi_input import GenerateParameters, Inputs
+from inference_gateway.wire.documents import document
+from inference_gateway.wire.fields import Prompt, model_of
+from inference_gateway.wire.tgi_input import GenerateParameters
 
 
 class TokenizeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """TGI's request, of which the parameters change nothing. `model` is an addition: a name as on the other paths."""
 
-    inputs: Inputs
+    inputs: Prompt
     parameters: GenerateParameters = GenerateParameters()
     stream: bool = False
     model: str = ""
@@ -37,7 +38,7 @@ async def tokenize_text(request: Request[Any, Any, Any], generation: NamedDepend
     """Return the tokens of a text, special ones included."""
     wanted = await read_body(request, _text_decoder)
     told = await _told(request, ChatRequest(prompt=wanted.inputs, model=model_of(wanted.model)), generation)
-    return _json(told.tokens)
+    return document(told.tokens)
 
 
 @post("/chat_tokenize", status_code=200, opt=purposes(GENERATE_PURPOSE))
@@ -45,12 +46,8 @@ async def tokenize_chat(request: Request[Any, Any, Any], generation: NamedDepend
     """Return the tokens of a conversation, and the text that they are of."""
     wanted = await read_body(request, _chat_decoder)
     told = await _told(request, chat_request(wanted), generation)
-    return _json({"tokenize_response": told.tokens, "templated_text": told.templated_text})
+    return document({"tokenize_response": told.tokens, "templated_text": told.templated_text})
 
 
 async def _told(request: Request[Any, Any, Any], wanted: ChatRequest, generation: Generation) -> Tokenized:
     return await while_connected(request, tokenize(generation.router, wanted, Caller.of(request.state.claims)))
-
-
-def _json(content: object) -> Response[bytes]:
-    return Response(content=msgspec.json.encode(content), media_type="application/json")

@@ -2,16 +2,6 @@
 
 import base64
 import math
-import sys
-from array import array
-
-
-def floats_of(row: bytes) -> list[float]:
-    """Return the float32 numbers of a row."""
-    values = array("f", row)
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values.tolist()
 
 
 def base64_of(row: bytes) -> str:

@@ -19,8 +19,8 @@ from inference_gateway.contract import EMBED_PURPOSE, GENERATE_PURPOSE
 from inference_gateway.engines.lanes import LaneLimits
 from inference_gateway.engines.reranking.slot import RerankerSlot
 from inference_gateway.errors import ModelLoading
+from inference_gateway.rows import floats_of
 from inference_gateway.upstreams.encoders import embedder_from
-from inference_gateway.wire.vectors import floats_of
 from ops.runtime.settings import Settings
 from tests import rerankers
 from tests.contract.gateway.conftest import DEADLINES
