@@ -241,7 +241,7 @@ async def test_a_quota_that_is_used_up_is_429(database: Database, valkey_url: st
 async def test_a_quota_that_ends_midway_cuts_the_text(
     database: Database, valkey_url: str, fake_openai: FakeServer
 ) -> None:
-    fake_openai.seconds_per_piece = 0.05  # what comes at once is counted at once
+    fake_openai.seconds_per_piece = 0.3  # what comes at once is counted at once
     async with tight_desk(3, database, valkey_url, fake_openai) as desk:
         answer = await desk.ask(prompt=BORDERED)
         assert answer.status_code == 200, answer.text

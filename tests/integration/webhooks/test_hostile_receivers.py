@@ -67,7 +67,7 @@ async def test_answers_without_end_cost_little(
 
 async def test_a_receiver_that_stays_silent_holds_a_place_for_less_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "ANSWER_SECONDS", 1.0)
-    monkeypatch.setattr(patience, "SHORT_SECONDS", 0.1)
+    monkeypatch.setattr(patience, "SHORT_SECONDS", 0.4)
     sender = Sender(to_loopback=True)
     async with receiving() as silent, receiving() as other:
         silent.answer(silence, silence, silence, 204, silence)
