@@ -92,7 +92,10 @@ def _upstream(folder: Path) -> Iterator[Gateway]:
 
 @contextmanager
 def _product(site: JobSite, upstream_url: str) -> Iterator[Gateway]:
-    """As in production: tokens, quotas in Redis, fair queue, breakers, records in PostgreSQL with prices, a log line a request."""
+    """As in production: tokens, quotas in Redis, fair queue, breakers, records in PostgreSQL with prices.
+
+    It logs as little as its peers.
+    """
     asyncio.run(_set_quotas(site))
     port = free_port()
     url = f"http://127.0.0.1:{port}"
