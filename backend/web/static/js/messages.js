@@ -4,8 +4,8 @@ const block = document.getElementById("messages");
 const messages = block ? JSON.parse(block.textContent) : {};
 
 export const locale = document.documentElement.lang;
-// Western digits in both languages, as everywhere else on the pages.
-const tag = locale === "ar" ? "ar-u-nu-latn" : "en-GB";
+/** For numbers and dates: Western digits in both languages, as everywhere else on the pages. */
+export const tag = locale === "ar" ? "ar-u-nu-latn" : "en-GB";
 const plural = new Intl.PluralRules(locale);
 
 /** The message `key` with its `{values}`; one with plural forms needs `count`. Text is isolated to keep its direction. */
@@ -23,7 +23,6 @@ export const has = (key) => key in messages;
 const DAY = { day: "numeric", month: locale === "ar" ? "long" : "short", year: "numeric" };
 const moments = new Intl.DateTimeFormat(tag, { ...DAY, hour: "2-digit", minute: "2-digit" });
 const days = new Intl.DateTimeFormat(tag, { ...DAY, timeZone: "UTC" });
-
 const weekdays = new Intl.DateTimeFormat(tag, { ...DAY, weekday: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
 
 /** A moment as clocks there show it: `text` is ISO 8601 with the offset of that place, which is then left out. */

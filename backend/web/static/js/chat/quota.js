@@ -1,11 +1,11 @@
 // What is left of the reader's quotas, where some are set: told below the composer, anew after each answer.
 
 import { api } from "../api.js";
-import { locale, t } from "../messages.js";
+import { t, tag } from "../messages.js";
 
 const note = document.getElementById("quota-left");
 const course = document.getElementById("course");
-const written = new Intl.NumberFormat(locale === "ar" ? "ar-u-nu-latn" : "en-GB");
+const written = new Intl.NumberFormat(tag);
 
 /** The sentence about the quota of which the least part is left; empty where none is set. */
 function sentence(quotas) {

@@ -2,7 +2,7 @@
 
 /* global uPlot */
 import { api } from "../api.js";
-import { locale, t } from "../messages.js";
+import { t, tag } from "../messages.js";
 import { span } from "./spans.js";
 
 const REFRESH_MS = 15_000;
@@ -12,7 +12,6 @@ const DASHES = [undefined, [7, 4], [2, 3]];
 
 const box = document.getElementById("charts");
 const { hours, source } = box.dataset;
-const tag = locale === "ar" ? "ar-u-nu-latn" : "en-GB";
 const clock = new Intl.DateTimeFormat(tag, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(tag, { weekday: "short", day: "numeric" });
 const full = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "short" });
