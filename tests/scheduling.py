@@ -7,6 +7,10 @@ SHARING = ("tests/e2e", "tests/contract/api", "tests/integration/trail")
 HEAVIEST = ("tests/contract/api", "tests/e2e", "tests/chaos", "tests/integration/scope", "tests/integration/trail")
 
 
+LAST = "test_schemathesis.py"
+"""What leaves its servers in disorder: no other file of its folder may look at them afterwards."""
+
+
 class ByInstallation(LoadScopeScheduling):  # type: ignore[misc]
     """One unit of work is a file, or a folder whose files share servers that would otherwise be started by each worker."""
 
@@ -15,6 +19,7 @@ class ByInstallation(LoadScopeScheduling):  # type: ignore[misc]
         return next((folder for folder in SHARING if file.startswith(f"{folder}/")), file)
 
 
-def weight(item: pytest.Item) -> int:
+def weight(item: pytest.Item) -> tuple[int, bool]:
     """Return the place among all tests: whatever takes minutes must not be what one worker ends with alone."""
-    return next((rank for rank, folder in enumerate(HEAVIEST) if item.nodeid.startswith(f"{folder}/")), len(HEAVIEST))
+    ranks = (rank for rank, folder in enumerate(HEAVIEST) if item.nodeid.startswith(f"{folder}/"))
+    return next(ranks, len(HEAVIEST)), item.path.name == LAST

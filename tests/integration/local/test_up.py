@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from ops.local.processes import is_alive
 from ops.runtime.settings import SECRETS
+from tests.processes import until
 from tests.stack import ROOT, Stack, running_stack, start_stack
 
 PROCESSES = {"postgres", "valkey", "vectors", "gateway", "clock", "worker", "api"}
@@ -137,8 +137,7 @@ def test_a_taken_public_port_is_a_sentence_before_anything_starts(tmp_path: Path
         blocker.listen()
         stack = start_stack(tmp_path / "data", port=blocker.getsockname()[1])
         assert stack.process.wait(timeout=20) == 1
-        time.sleep(0.1)
-        assert any("LYCEUM_PORT" in line for line in stack.lines)
+        until(lambda: any("LYCEUM_PORT" in line for line in stack.lines))
         assert not stack.running.processes
         assert not (tmp_path / "data" / "postgres").exists()
 
@@ -146,8 +145,7 @@ def test_a_taken_public_port_is_a_sentence_before_anything_starts(tmp_path: Path
 def test_production_without_keys_is_refused(tmp_path: Path) -> None:
     stack = start_stack(tmp_path / "data", changes={"LYCEUM_ENV": "production", "LYCEUM_DEMO_PASSWORD": ""})
     assert stack.process.wait(timeout=20) == 78
-    time.sleep(0.1)
-    assert any("LYCEUM_SIGNING_KEY" in line for line in stack.lines)
+    until(lambda: any("LYCEUM_SIGNING_KEY" in line for line in stack.lines))
 
 
 @pytest.mark.long
@@ -168,10 +166,7 @@ def test_kill_9_of_the_supervisor_a_crash_and_down(tmp_path: Path) -> None:
     assert "north exists" in again.stderr
     worker = second.pid_of("worker")
     os.kill(worker, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while not any("worker runs again" in line for line in second.lines):
-        assert time.monotonic() < deadline, second.lines
-        time.sleep(0.1)
+    until(lambda: any("worker runs again" in line for line in second.lines), 30, lambda: "\n".join(second.lines))
     assert second.pid_of("worker") != worker
 
     running = second.running.processes
