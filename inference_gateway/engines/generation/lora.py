@@ -6,6 +6,7 @@ much as the model itself does for a small batch, and gives all rows the base mod
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -116,19 +117,17 @@ class AdapterHost:
         return size
 
     def _settle(self) -> None:
-        """Have no adapter active, and every layer add each row's own update."""
+        """Have no adapter active, and every layer give the base model's output with each row's own update."""
         assert self._peft is not None
         self._peft.set_adapter([])
         for _, layer in self._layers():
             if layer.active_adapters:
                 raise RuntimeError("an adapter stayed active")
-            if not getattr(layer, "adds_updates", False):
-                layer.register_forward_hook(self._add_updates)
-                layer.adds_updates = True
+            layer.forward = partial(self._forward_layer, layer, layer.get_base_layer())
         self._model.eval()
 
     def _layers(self) -> Iterator[tuple[str, Any]]:
         return ((path, module) for path, module in self._model.named_modules() if isinstance(module, LoraLayer))
 
-    def _add_updates(self, layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return self._updates.add(layer, inputs[0], output)
+    def _forward_layer(self, layer: Any, base: nn.Module, given: Tensor) -> Tensor:
+        return self._updates.add(layer, given, base(given))

@@ -41,6 +41,7 @@ class Updates:
         self._spread: Spread | None = None
         self._names: tuple[str, ...] = ()
         self._stacks: dict[LoraLayer, tuple[Tensor, Tensor] | None] = {}
+        self._pairs: dict[tuple[LoraLayer, str], tuple[Tensor, Tensor, float] | None] = {}
 
     def rest(self) -> None:
         """Add nothing until `aim` is called."""
@@ -67,6 +68,7 @@ class Updates:
         self.rest()
         self._rows, self._only, self._spread, self._names = (), None, None, ()
         self._stacks.clear()
+        self._pairs.clear()
 
     def add(self, layer: Any, given: Tensor, output: Tensor) -> Tensor:
         """Return `output` (rows, columns, out) with `scaling * B @ A @ given` of each row's adapter added.
@@ -77,7 +79,7 @@ class Updates:
         if self._is_resting:
             return output
         if self._only is not None:
-            return _add_one(layer, self._only, given, output)
+            return self._add_one(layer, self._only, given, output)
         spread = self._spread
         if spread is None or (stack := self._stack(layer)) is None:
             return output
@@ -87,6 +89,15 @@ class Updates:
             return output + _multiply(stack, given, spread.width)
         update = _multiply(stack, given.index_select(0, spread.given), spread.width).index_select(0, spread.places)
         return output + update if spread.rows is None else output.index_add(0, spread.rows, update)
+
+    def _add_one(self, layer: Any, name: str, given: Tensor, output: Tensor) -> Tensor:
+        """Looking the matrices up in the layer takes as long as multiplying by small ones."""
+        if (layer, name) not in self._pairs:
+            self._pairs[layer, name] = _pair(layer, name)
+        if (pair := self._pairs[layer, name]) is None:
+            return output
+        down, up, scaling = pair
+        return output.add(nn.functional.linear(nn.functional.linear(given, down), up), alpha=scaling)
 
     def _spread_out(self) -> Spread:
         members = [[row for row, of in enumerate(self._rows) if of == name] for name in self._names]
@@ -109,11 +120,10 @@ class Updates:
         return self._stacks[layer]
 
 
-def _add_one(layer: Any, name: str, given: Tensor, output: Tensor) -> Tensor:
+def _pair(layer: Any, name: str) -> tuple[Tensor, Tensor, float] | None:
     if name not in layer.lora_A:
-        return output
-    narrow = nn.functional.linear(given, layer.lora_A[name].weight)
-    return output.add(nn.functional.linear(narrow, layer.lora_B[name].weight), alpha=layer.scaling[name])
+        return None
+    return layer.lora_A[name].weight, layer.lora_B[name].weight, float(layer.scaling[name])
 
 
 def _multiply(stack: tuple[Tensor, Tensor], given: Tensor, width: int) -> Tensor:
@@ -126,17 +136,14 @@ def _multiply(stack: tuple[Tensor, Tensor], given: Tensor, width: int) -> Tensor
 
 def _stacked(layer: Any, names: Sequence[str]) -> tuple[Tensor, Tensor] | None:
     """Return A (names, in, rank) and scaled B (names, rank, out), zero where an adapter has none; None if all have none."""
-    mine = {number: name for number, name in enumerate(names) if name in layer.lora_A}
-    if not mine:
+    pairs = {number: pair for number, name in enumerate(names) if (pair := _pair(layer, name)) is not None}
+    if not pairs:
         return None
-    down_of = {number: layer.lora_A[name].weight for number, name in mine.items()}
-    up_of = {number: layer.lora_B[name].weight * layer.scaling[name] for number, name in mine.items()}
-    rank = max(weight.shape[0] for weight in down_of.values())
-    some_down, some_up = next(iter(down_of.values())), next(iter(up_of.values()))
-    down = some_down.new_zeros((len(names), some_down.shape[1], rank))
-    up = some_up.new_zeros((len(names), rank, some_up.shape[0]))
-    for number in mine:
-        own = down_of[number].shape[0]
-        down[number, :, :own] = down_of[number].T
-        up[number, :own] = up_of[number].T
-    return down, up
+    rank = max(down.shape[0] for down, _, _ in pairs.values())
+    some_down, some_up, _ = next(iter(pairs.values()))
+    all_down = some_down.new_zeros((len(names), some_down.shape[1], rank))
+    all_up = some_up.new_zeros((len(names), rank, some_up.shape[0]))
+    for number, (down, up, scaling) in pairs.items():
+        all_down[number, :, : down.shape[0]] = down.T
+        all_up[number, : down.shape[0]] = up.T * scaling
+    return all_down, all_up
