@@ -13,6 +13,7 @@ from inference_gateway.engines.batching import PROBE_TEXT, Embedded
 from inference_gateway.engines.languages import model_languages, model_prompts
 from inference_gateway.engines.protocol import Scores
 from inference_gateway.errors import EmbedderFailed, GatewayError, ModelLoading, RerankingUnavailable, UpstreamBroken
+from inference_gateway.limits.shared import Shared
 from inference_gateway.rows import row_of
 from inference_gateway.upstreams.shares import Room, in_shares
 from inference_gateway.upstreams.tei_server import TeiInfo, TeiServer
@@ -40,6 +41,7 @@ class TeiEmbedder:
         self._room = Room()
         self._told: TeiInfo | None = None
         self._told_at = -math.inf
+        self._noticing: Shared[str, None] = Shared()
         self._info: ModelInfo | None = None
         self._trouble: GatewayError | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -59,7 +61,7 @@ class TeiEmbedder:
         """Embed in shares of the server's own size; raises as `TeiServer.ask`, `GatewayOverloaded` when too many wait."""
         self.info()
         if time.monotonic() - self._told_at > TRUSTED_SECONDS:
-            await self._notice_change()
+            await self._noticing.do("info", self._notice_change)
         info = self.info()
         prompt = model_prompts(info.embedder, {})[lane]
         prompted = [prompt + text for text in texts] if prompt else texts

@@ -328,18 +328,15 @@ async def test_another_model_behind_the_address_is_noticed(
     assert tei_embedder.info().revision == "b" * 40
 
 
-async def test_what_another_model_gives_never_bears_the_revision_of_the_one_before(
+async def test_many_at_once_ask_once_what_is_served(
     tei_embedder: Embedder, fake_embedder: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr("inference_gateway.upstreams.tei.TRUSTED_SECONDS", 0.0)
-        monkeypatch.setattr("tests.fakes.tei_server.SHA", "b" * 40)
-        fake_embedder.behave("overloaded")
-        with pytest.raises(UpstreamOverloaded):
-            await tei_embedder.embed(["red"], "query")
+    monkeypatch.setattr("inference_gateway.upstreams.tei.TRUSTED_SECONDS", 0.0)
 
-    assert (await tei_embedder.embed(["red"], "query")).rows
-    assert tei_embedder.info().revision == "b" * 40
+    await asyncio.gather(*(tei_embedder.embed([f"text {number}"], "query") for number in range(20)))
+
+    paths = [one.path for one in fake_embedder.received]
+    assert (paths.count("/info"), paths.count("/embed")) == (1, 20)
 
 
 async def test_what_another_model_gives_never_bears_the_revision_of_the_one_before(
