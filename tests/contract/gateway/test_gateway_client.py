@@ -7,7 +7,6 @@ import threading
 from contextlib import aclosing, suppress
 
 import msgspec
-import msgspec
 import pytest
 
 from inference_gateway.client import TEXTS_PER_REQUEST, GatewayClient
@@ -94,21 +93,6 @@ async def test_chat_arrives_piece_by_piece_with_usage(client: GatewayClient) -> 
     assert "".join(delta.text for delta in deltas) == "Water boils at 100 degrees [1]."
     assert [delta.finish_reason for delta in deltas if delta.finish_reason] == ["stop"]
     assert [delta.usage.completion_tokens for delta in deltas if delta.usage] == [6]
-
-
-async def test_a_raw_prompt_is_continued_piece_by_piece_with_usage(client: GatewayClient) -> None:
-    raw = msgspec.structs.replace(ASK, messages=(), prompt=ASK.messages[0].content)
-
-    deltas = [delta async for delta in client.stream_chat(raw)]
-
-    assert "".join(delta.text for delta in deltas) == "Water boils at 100 degrees [1]."
-    assert [delta.finish_reason for delta in deltas if delta.finish_reason] == ["stop"]
-    assert [delta.usage.completion_tokens for delta in deltas if delta.usage] == [6]
-
-
-async def test_a_raw_prompt_is_held_to_no_schema(client: GatewayClient) -> None:
-    with pytest.raises(RequestRefused):
-        await ask(client, ChatRequest(prompt="x", json_schema={"type": "object"}))
 
 
 async def test_a_raw_prompt_is_continued_piece_by_piece_with_usage(client: GatewayClient) -> None:
