@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 from uuid import UUID
 
 import pytest
@@ -13,8 +14,10 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from backend.academics import enrolments
+from backend.inference import upstreams
 from backend.kit.subject import Subject
 from db import query
+from inference_gateway.errors import GatewayUnavailable
 from ops.runtime.ids import CourseId
 from tests import campus
 from tests.e2e.scene import Scene, staged
@@ -23,6 +26,7 @@ from tests.gateways import running_gateway
 from tests.integration.inference.conftest import Place, add, ago, log_row
 from tests.servers import Database
 
+LOOK_AGAIN = "document.dispatchEvent(new CustomEvent('lyceum:refresh'))"
 PARTS = ("", "/usage", "/usage?hours=168", "/quotas", "/adapters")
 ROUTES = """
 [upstreams.gpu-1]
@@ -236,6 +240,29 @@ async def test_without_the_gateway_the_page_says_so_and_the_others_work(lonely: 
     for part in PARTS[1:]:
         await visitor.open(f"/models{part}")
         await expect(page.locator(".tabs a[aria-current]")).to_have_count(1)
+
+
+async def test_a_gateway_that_goes_and_comes_back_is_seen_without_a_reload(
+    scene: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = await scene.arrive(scene.operator)
+    page = visitor.page
+    await visitor.open("/models")
+    cards, names = page.locator("#upstreams > ul.grid > li.queue"), page.get_by_role("heading", name="Names")
+    await expect(cards).to_have_count(2)
+
+    async def away(*_: object) -> NoReturn:
+        raise GatewayUnavailable
+
+    with monkeypatch.context() as gone:
+        gone.setattr(upstreams, "list_upstreams", away)
+        await page.evaluate(LOOK_AGAIN)
+        await expect(page.get_by_role("heading", name="The inference gateway does not answer")).to_be_visible()
+        await expect(page.locator("#upstreams ul")).to_have_count(0)
+        await expect(names).to_have_count(0)
+    await page.evaluate(LOOK_AGAIN)
+    await expect(cards).to_have_count(2)
+    await expect(names).to_be_visible()
 
 
 @pytest.mark.parametrize(
