@@ -58,8 +58,8 @@ async def delete_quota(subject: Subject, quota_id: UUID) -> None:
     """
     subject.require(WRITE)
     async with unit_of_work() as uow:
-        row = await quotas.find_quota(subject.tenant_id, quota_id)
-        if row is None or not await quotas.delete_quota(uow, subject.tenant_id, row.level, row.subject_id):
+        row = await quotas.delete_quota(uow, subject.tenant_id, quota_id)
+        if row is None:
             raise QuotaNotFound
         await uow.audit(subject, "quota.deleted", {"level": row.level, "subject_id": row.subject_id})
 

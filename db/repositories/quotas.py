@@ -87,11 +87,6 @@ async def quotas_of(tenant_id: UUID) -> list[SetQuotaRow]:
     )
 
 
-async def find_quota(tenant_id: UUID, quota_id: UUID) -> SetQuotaRow | None:
-    """Return one of the tenant's quotas."""
-    return await query.fetch_one(SetQuotaRow, f"{_SET} WHERE q.tenant_id = $1 AND q.id = $2", tenant_id, quota_id)
-
-
 async def find_quota_of(tenant_id: UUID, level: Level, subject_id: UUID | None) -> SetQuotaRow | None:
     """Return the quota that is set for exactly this level and subject."""
     return await query.fetch_one(
@@ -118,16 +113,15 @@ async def put_quota(uow: UnitOfWork, tenant_id: UUID, quota: QuotaRow, updated_b
     )
 
 
-async def delete_quota(uow: UnitOfWork, tenant_id: UUID, level: Level, subject_id: UUID | None) -> bool:
-    """Delete a quota; False when there was none."""
+async def delete_quota(uow: UnitOfWork, tenant_id: UUID, quota_id: UUID) -> QuotaRow | None:
+    """Delete a quota of the tenant and return it; None when there was none."""
     del uow
-    return bool(
-        await query.execute(
-            "DELETE FROM quotas WHERE tenant_id = $1 AND level = $2 AND subject_id IS NOT DISTINCT FROM $3",
-            tenant_id,
-            level,
-            subject_id,
-        )
+    return await query.fetch_one(
+        QuotaRow,
+        """DELETE FROM quotas WHERE tenant_id = $1 AND id = $2
+           RETURNING level, subject_id, tokens, requests, period_seconds""",
+        tenant_id,
+        quota_id,
     )
 
 

@@ -73,9 +73,12 @@ async def test_the_quota_of_a_request_is_its_own_before_the_default(place: Place
     assert await found(None, None) == {"tenant": (None, 1000)}
     assert await found(place.course_id, place.user_id) == {"tenant": (None, 1000), "person": (place.user_id, 7)}
     assert await found(None, other) == {"tenant": (None, 1000), "person": (other, 100)}
+    set_one = await quotas.find_quota_of(place.tenant_id, "person", place.user_id)
+    assert set_one is not None
     async with unit_of_work() as uow:
-        assert await quotas.delete_quota(uow, place.tenant_id, "person", place.user_id)
-        assert not await quotas.delete_quota(uow, place.tenant_id, "person", place.user_id)
+        assert await quotas.delete_quota(uow, other, set_one.id) is None, "another tenant's"
+        assert await quotas.delete_quota(uow, place.tenant_id, set_one.id) == own
+        assert await quotas.delete_quota(uow, place.tenant_id, set_one.id) is None
     assert await found(None, place.user_id) == {"tenant": (None, 1000), "person": (place.user_id, 100)}
 
 
