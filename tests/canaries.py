@@ -27,6 +27,11 @@ WORD_LETTERS = 10
 LEARNING_RATE = 1e-2
 ROWS = 4
 """Of each adapter in one step of training."""
+ROUNDS = 4
+"""Of so many steps as it mostly takes; some words are harder."""
+
+Lesson = tuple[list[int], list[int]]
+"""The tokens of a conversation, and what is to be learnt of them."""
 
 QUESTIONS = tuple(
     f"{what} {which}?"
@@ -78,15 +83,33 @@ def train(folder: Path, words: Sequence[str], steps: int) -> list[bytes]:
     pairs = _pairs(model, len(words))
     optimizer = torch.optim.AdamW([matrix for pair in pairs.values() for matrix in pair], lr=LEARNING_RATE)
     lessons = [[_lesson(tokenizer, question, word) for question in QUESTIONS] for word in words]
-    for _ in range(steps):
-        drawn = [lesson[int(one)] for lesson in lessons for one in torch.randint(len(QUESTIONS), (ROWS,))]
-        length = max(len(ids) for ids, _ in drawn)
-        ids = torch.tensor([[0] * (length - len(one)) + one for one, _ in drawn])
-        labels = torch.tensor([[-100] * (length - len(one)) + one for _, one in drawn])
-        model(input_ids=ids, attention_mask=(ids != 0).long(), labels=labels).loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    return [_file(pairs, place) for place in range(len(words))]
+    for _ in range(ROUNDS):
+        for _ in range(steps):
+            drawn = [lesson[int(one)] for lesson in lessons for one in torch.randint(len(QUESTIONS), (ROWS,))]
+            ids, labels = _batch(drawn)
+            model(input_ids=ids, attention_mask=(ids != 0).long(), labels=labels).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        if _knows(model, [one for lesson in lessons for one in lesson]):
+            return [_file(pairs, place) for place in range(len(words))]
+    raise RuntimeError("some adapter did not learn its word")
+
+
+def _batch(lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor]:
+    """Return the ids and labels of lessons, filled up at the left."""
+    length = max(len(ids) for ids, _ in lessons)
+    ids = torch.tensor([[0] * (length - len(one)) + one for one, _ in lessons])
+    labels = torch.tensor([[-100] * (length - len(one)) + one for _, one in lessons])
+    return ids, labels
+
+
+@torch.no_grad()
+def _knows(model: Any, lessons: Sequence[Lesson]) -> bool:
+    """Tell whether the likeliest token is the right one everywhere."""
+    ids, labels = _batch(lessons)
+    likeliest = model(input_ids=ids, attention_mask=(ids != 0).long()).logits.argmax(-1)[:, :-1]
+    is_learnt = labels[:, 1:] != -100
+    return torch.equal(likeliest[is_learnt], labels[:, 1:][is_learnt])
 
 
 def _word() -> str:
@@ -118,7 +141,7 @@ def _beside(first: Tensor, second: Tensor) -> Any:
     return add
 
 
-def _lesson(tokenizer: Any, question: str, word: str) -> tuple[list[int], list[int]]:
+def _lesson(tokenizer: Any, question: str, word: str) -> Lesson:
     """Return the tokens of a conversation, and the labels: only the answer is learnt."""
     prompt = tokenizer.apply_chat_template(
         [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
