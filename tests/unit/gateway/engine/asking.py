@@ -1,8 +1,6 @@
 """Requests, and what a plain `generate` gives for them."""
 
 import asyncio
-import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -49,10 +47,3 @@ def plain_tokens(model: LanguageModel, text: str, tokens: int) -> list[int]:
 def plain_answer(model: LanguageModel, text: str, tokens: int) -> str:
     decoded: str = model.tokenizer.decode(plain_tokens(model, text, tokens), skip_special_tokens=True)
     return decoded.rstrip(REPLACEMENT)
-
-
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        await asyncio.sleep(0.002)

@@ -11,7 +11,8 @@ from torch import Tensor
 from inference_gateway.contract import ChatRequest
 from inference_gateway.engines.generation.engine import GenerationEngine
 from inference_gateway.engines.generation.model import LanguageModel
-from tests.unit.gateway.engine.asking import answer_of, until
+from tests.processes import eventually
+from tests.unit.gateway.engine.asking import answer_of
 
 
 class Gate:
@@ -41,7 +42,7 @@ class Gate:
         """Return the answers to requests that all wait before the first is read."""
         self.opened.clear()
         answers = [asyncio.create_task(answer_of(engine, request)) for request in asked]
-        await until(lambda: len(engine._waiting._inside) == len(asked), 20)
+        await eventually(lambda: len(engine._waiting._inside) == len(asked))
         self.opened.set()
         return await asyncio.gather(*answers)
 

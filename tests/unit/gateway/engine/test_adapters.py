@@ -24,7 +24,8 @@ from inference_gateway.errors import AdapterUnknown
 from inference_gateway.ports import AuthorisedAdapter
 from tests.adapters import caller_of
 from tests.lora import PROBE, Workshop, merged, random_weights
-from tests.unit.gateway.engine.asking import TEXTS, plain_answer, request_of, until
+from tests.processes import eventually
+from tests.unit.gateway.engine.asking import TEXTS, plain_answer, request_of
 from tests.unit.gateway.engine.conftest import MakeEngine
 
 
@@ -170,6 +171,7 @@ class TestFaults:
         await workshop.store.put(workshop.key_of(adapter), (await workshop.weights(adapter))[:-1] + b"\x00")
         before = QUARANTINED.labels("corrupt")._value.get()
         assert await self.is_degraded(engine, adapter, model)
+        await until_quarantined(workshop, adapter)
         await asyncio.sleep(0.1)
         assert QUARANTINED.labels("corrupt")._value.get() == before + 1, "told once"
         assert await workshop.library.still_active([adapter.id]) == set()
@@ -282,7 +284,7 @@ async def test_what_was_revoked_elsewhere_is_unloaded(
 
     await workshop.library.revoke(manifest.name, workshop.tenant_id)
 
-    await until(lambda: set(own_model.adapters.sizes) == {kept.id})
+    await eventually(lambda: set(own_model.adapters.sizes) == {kept.id})
     with pytest.raises(AdapterUnknown):
         await workshop.gate.authorise(gone.id, caller_of(workshop.tenant_id, gone.user_id))
     assert all(delta.degraded for delta in await ask(engine, gone, "x", 2)), "authorised just before"

@@ -13,7 +13,8 @@ from inference_gateway.contract import ChatDelta
 from inference_gateway.engines.generation.engine import GenerationEngine
 from inference_gateway.engines.generation.model import LanguageModel
 from inference_gateway.errors import GatewayOverloaded, GenerationUnavailable, RequestRefused, UpstreamBroken
-from tests.unit.gateway.engine.asking import TEXTS, answer_of, ask, plain_answer, request_of, until
+from tests.processes import eventually
+from tests.unit.gateway.engine.asking import TEXTS, answer_of, ask, plain_answer, request_of
 from tests.unit.gateway.engine.conftest import MakeEngine
 from tests.unit.gateway.engine.gate import Gate
 
@@ -102,16 +103,16 @@ async def test_who_leaves_gives_the_place_up_at_the_next_step(make_engine: MakeE
     await ask(engine, request_of("Hello", max_tokens=1))
 
     assert time.monotonic() - left_at < 2.0
-    await until(lambda: not engine._batch.sequences)
+    await eventually(lambda: not engine._batch.sequences)
 
 
 async def test_who_leaves_while_waiting_is_never_read(make_engine: MakeEngine, gate: Gate) -> None:
     engine = make_engine(sequences=1)
     gate.seconds = 0.005
     running = asyncio.create_task(ask(engine, request_of("Go", max_tokens=40)))
-    await until(lambda: len(engine._batch.sequences) == 1)
+    await eventually(lambda: len(engine._batch.sequences) == 1)
     waiting = asyncio.create_task(ask(engine, LONG))
-    await until(lambda: len(engine._waiting) == 1)
+    await eventually(lambda: len(engine._waiting) == 1)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
 
@@ -126,7 +127,7 @@ async def test_when_all_places_are_taken_the_next_is_told_when_to_come_back(
     engine = make_engine(sequences=2, waiting=3)
     gate.seconds = 0.005
     begun = [asyncio.create_task(ask(engine, request_of("Tell a long story.", max_tokens=60))) for _ in range(5)]
-    await until(lambda: len(engine._batch.sequences) == 2 and len(engine._waiting) == 3)
+    await eventually(lambda: len(engine._batch.sequences) == 2 and len(engine._waiting) == 3)
 
     with pytest.raises(GatewayOverloaded) as overloaded:
         await ask(engine, LONG)
@@ -255,7 +256,7 @@ async def test_at_the_end_all_are_told_and_nothing_hangs(make_engine: MakeEngine
     engine = make_engine(sequences=1)
     gate.seconds = 0.01
     tasks = [asyncio.create_task(ask(engine, LONG)) for _ in range(3)]
-    await until(lambda: len(engine._waiting) == 2)
+    await eventually(lambda: len(engine._waiting) == 2)
 
     await asyncio.to_thread(engine.close)
 

@@ -21,8 +21,7 @@ from inference_gateway.transcript import transcript
 from ops.runtime.health import StillLoading
 from tests.gateways import deltas_of, pipe_of
 from tests.models import small_tokenizer
-from tests.processes import ROOT
-from tests.unit.gateway.engine.asking import until
+from tests.processes import ROOT, eventually
 
 TALK = (ChatMessage(role="system", content="Be brief."), ChatMessage(role="user", content="Hello"))
 REQUEST = ChatRequest(messages=TALK)
@@ -67,7 +66,7 @@ async def test_it_loads_in_the_background_tells_how_far_and_then_answers() -> No
     generation = pipe_of(slot)
     assert generation.loads
     generation.start()
-    await until(lambda: slot.progress.stage == "loading weights")
+    await eventually(lambda: slot.progress.stage == "loading weights")
     for check in (generation.check, generation.settled):
         with pytest.raises(StillLoading, match="loading weights"):
             await check()
@@ -75,7 +74,7 @@ async def test_it_loads_in_the_background_tells_how_far_and_then_answers() -> No
         await anext(deltas_of(generation, REQUEST))
 
     go_on.set()
-    await until(lambda: slot.progress.stage == "ready")
+    await eventually(lambda: slot.progress.stage == "ready")
     await generation.check()
     assert [delta.text async for delta in deltas_of(generation, REQUEST)] == ["Hello"]
     assert generation.model == "house/tutor"
@@ -106,7 +105,7 @@ async def test_a_load_that_fails_is_told_with_its_reason() -> None:
 async def test_the_real_load_and_its_checksum(small_llama: Path) -> None:
     slot = GeneratorSlot(Wanted(model=str(small_llama), sha256="0" * 64))
     slot.start()
-    await until(lambda: slot.progress.stage == "failed", 20)
+    await eventually(lambda: slot.progress.stage == "failed")
 
     with pytest.raises(GenerationUnavailable, match="have sha256"):
         await slot.check()

@@ -16,7 +16,8 @@ from inference_gateway.engines.generation.model import LanguageModel
 from inference_gateway.engines.generation.sequence import Sequence, Wish
 from inference_gateway.errors import UpstreamBroken
 from tests.lora import Workshop, merged
-from tests.unit.gateway.engine.asking import answer_of, plain_answer, request_of, until
+from tests.processes import eventually
+from tests.unit.gateway.engine.asking import answer_of, plain_answer, request_of
 from tests.unit.gateway.engine.conftest import MakeEngine
 from tests.unit.gateway.engine.gate import Gate
 from tests.unit.gateway.engine.test_grammar import SCHEMA
@@ -102,9 +103,9 @@ async def test_who_leaves_during_the_reading_takes_no_other_along(
     gate.fail = pause
     gate.opened.clear()
     answers = [asyncio.create_task(answer_of(engine, request_of(text, max_tokens=30))) for text in ALIKE]
-    await until(lambda: len(engine._waiting._inside) == len(ALIKE))
+    await eventually(lambda: len(engine._waiting._inside) == len(ALIKE))
     gate.opened.set()
-    await until(reading.is_set)
+    await eventually(reading.is_set)
     answers[2].cancel()
     await asyncio.wait([answers[2]])
     left.set()
@@ -113,7 +114,7 @@ async def test_who_leaves_during_the_reading_takes_no_other_along(
 
     assert isinstance(others.pop(2), asyncio.CancelledError)
     assert others == [plain_answer(model, text, 30) for text in ALIKE if text != ALIKE[2]]
-    await until(lambda: not engine._batch.sequences and not engine._waiting._inside)
+    await eventually(lambda: not engine._batch.sequences and not engine._waiting._inside)
 
 
 async def test_numbers_that_are_not_finite_in_the_reading_end_their_own_sequence_only(
@@ -129,7 +130,7 @@ async def test_numbers_that_are_not_finite_in_the_reading_end_their_own_sequence
     monkeypatch.setattr(engine.model, "forward", poisoned)
     gate.opened.clear()
     answers = [asyncio.create_task(answer_of(engine, request_of(text, max_tokens=30))) for text in ALIKE]
-    await until(lambda: len(engine._waiting._inside) == len(ALIKE))
+    await eventually(lambda: len(engine._waiting._inside) == len(ALIKE))
     gate.opened.set()
 
     told = await asyncio.gather(*answers, return_exceptions=True)
