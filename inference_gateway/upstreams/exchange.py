@@ -8,6 +8,7 @@ import ssl
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import cast
 
 import httptools
@@ -16,6 +17,7 @@ import yarl
 from inference_gateway.errors import GenerationUnavailable, UpstreamBroken
 from inference_gateway.upstreams.address import is_refused
 from inference_gateway.upstreams.faults import RETRY_AFTER_SECONDS
+from ops.runtime.tls import verification
 
 KEEP_ALIVE_SECONDS = 30.0
 HIGH_WATER_BYTES = 256 * 1024
@@ -128,6 +130,8 @@ class Reply(asyncio.Protocol):
         """Refuse a second answer."""
         if self._ended:
             self._break("it says more than it was asked")
+        self._ends_with_connection = True
+        self.retry_after = ""
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Look at the few that matter."""
@@ -139,9 +143,10 @@ class Reply(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Let `head` return."""
-        if self._fault is not None:
+        status = self._parser.get_status_code()
+        if self._fault is not None or status < HTTPStatus.OK:  # of an interim answer, the final one follows
             return
-        self.status = self._parser.get_status_code()
+        self.status = status
         self._wake()
 
     def on_body(self, body: bytes) -> None:
@@ -157,6 +162,8 @@ class Reply(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Let `read` return the end."""
+        if not self.status:
+            return
         self._ended = True
         self._kept_by_server = self._parser.should_keep_alive()
         self._wake()
@@ -167,7 +174,8 @@ class Exchanges:
 
     def __init__(self, url: yarl.URL, connect_seconds: float) -> None:
         self._host, self._port = url.raw_host or "", url.port or 0
-        self._tls = ssl.create_default_context() if url.scheme == "https" else None
+        trusted = verification(str(url))
+        self._tls = trusted if isinstance(trusted, ssl.SSLContext) else None
         self._connect_seconds = connect_seconds
         self._idle: deque[Reply] = deque()
 
@@ -210,17 +218,25 @@ class Exchanges:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_seconds):
-                transport, reply = await loop.create_connection(Reply, self._host, self._port, ssl=self._tls)
+                transport, reply = await loop.create_connection(Reply, self._host, self._port)
+                _check_peer(transport)
+                if self._tls is not None:
+                    secured = await loop.start_tls(transport, reply, self._tls, server_hostname=self._host)
+                    reply.connection_made(cast(asyncio.Transport, secured))
         except (OSError, TimeoutError) as error:
             raise GenerationUnavailable(
                 f"The generation server cannot be reached: {type(error).__name__}.",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             ) from None
-        peer = transport.get_extra_info("peername")
-        if peer is None or is_refused(str(peer[0])):  # what a name leads to is only known now
-            transport.abort()
-            raise GenerationUnavailable(
-                "The generation server cannot be reached: its name leads to an address where none may be.",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            )
         return reply
+
+
+def _check_peer(transport: asyncio.Transport) -> None:
+    """Look where a connection has ended up before anything is sent: what a name leads to is only known then."""
+    peer = transport.get_extra_info("peername")
+    if peer is None or is_refused(str(peer[0])):
+        transport.abort()
+        raise GenerationUnavailable(
+            "The generation server cannot be reached: its name leads to an address where none may be.",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )

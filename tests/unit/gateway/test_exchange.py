@@ -71,6 +71,17 @@ async def test_a_connection_is_used_again() -> None:
         exchanges.close()
 
 
+async def test_interim_answers_are_passed_over() -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nRetry-After: 9\r\nLink: </x>\r\n\r\n"
+    async with serving(interim + OK, interim + CHUNKED + b"3\r\nabc\r\n0\r\n\r\n", OK) as place:
+        exchanges = place.exchanges()
+        async with exchanges.ask(REQUEST) as reply:
+            assert (reply.status, reply.retry_after, await reply.read()) == (200, "", b"hello")
+        assert [await asked(exchanges) for _ in range(2)] == [(200, b"abc"), (200, b"hello")]
+        assert place.connections == 1
+        exchanges.close()
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -153,11 +164,25 @@ async def test_idle_connections_end(monkeypatch: pytest.MonkeyPatch) -> None:
         assert place.connections == 2
 
 
-async def test_no_name_leads_to_a_refused_address(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("origin", ["http://127.0.0.1", "https://127.0.0.1"])
+async def test_no_name_leads_to_a_refused_address(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    """Nothing is said there, not even a greeting."""
     monkeypatch.setattr(exchange, "is_refused", lambda host: host == "127.0.0.1")
-    async with serving(OK) as place:
-        with pytest.raises(GenerationUnavailable):
-            await asked(place.exchanges())
+    said: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            said.set_result(await reader.read(1))
+        except ConnectionError:
+            said.set_result(b"")
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(GenerationUnavailable, match="where none may be"):
+        await asked(Exchanges(yarl.URL(f"{origin}:{port}/x"), 1.0))
+    server.close()
+    assert await asyncio.wait_for(said, 2) == b""
 
 
 async def test_nobody_listens() -> None:
