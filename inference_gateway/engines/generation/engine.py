@@ -52,7 +52,7 @@ GOOD_STEPS_UNTIL_LARGER = 256
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of the batch, of what may wait for it and how long, and of the prompt tokens read in one step."""
+    """Bounds of the batch, of what may wait for it and how long, and of the prompt tokens read in one step, padding counted."""
 
     sequences: int = 32
     waiting: int = 32

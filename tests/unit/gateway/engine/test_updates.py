@@ -81,11 +81,13 @@ def test_what_lies_side_by_side_stays_while_enough_of_it_is_used(loaded: Loaded)
 def test_a_deleted_one_leaves_nothing_behind(small_llama: Path, model: LanguageModel) -> None:
     loaded = Loaded(small_llama, model)
     one, two, three = loaded.names
+    loaded.furthest([two, two])
     loaded.furthest([one, two, three])
 
     loaded.host.delete(two)
 
     assert not loaded.host._updates._stacks
+    assert not loaded.host._updates._pairs
     assert loaded.furthest([one, three]) <= 1e-4
     with pytest.raises(LookupError):
         loaded.furthest([one, two])
