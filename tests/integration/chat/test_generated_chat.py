@@ -141,7 +141,7 @@ def site(
             key=campus_replicas.gateway.key,
             generation_url=fake.url,
             generation_api=request.param,
-            deadlines=Deadlines(first_seconds=3.0, between_seconds=1.0),
+            deadlines=Deadlines(first_seconds=5.0, between_seconds=2.0),
         ) as gateway,
     ):
         replica = campus_replicas.start(gateway_url=gateway.url)

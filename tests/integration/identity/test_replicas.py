@@ -15,6 +15,7 @@ from ops.local.ports import free_port
 from ops.runtime.settings import Settings, variable_name
 from tests import campus
 from tests.api import problem
+from tests.processes import START_SECONDS, until
 from tests.servers import Database, running_valkey
 
 pytestmark = pytest.mark.long
@@ -38,23 +39,19 @@ def replica(settings: Settings, log: Path) -> Iterator[httpx.Client]:
         )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
-            _wait(client, process, log)
+            until(lambda: _answers(client, process, log), START_SECONDS, log.read_text)
             yield client
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
-def _wait(client: httpx.Client, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        try:
-            if client.get("/api/v1/me").status_code == 401:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
+def _answers(client: httpx.Client, process: "subprocess.Popen[bytes]", log: Path) -> bool:
+    assert process.poll() is None, log.read_text()
+    try:
+        return client.get("/api/v1/me").status_code == 401
+    except httpx.TransportError:
+        return False
 
 
 @pytest.fixture

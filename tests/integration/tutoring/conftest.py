@@ -21,7 +21,7 @@ from tests.fakes.server import FakeServer
 from tests.gateways import RunningGateway, running_gateway
 from tests.servers import Database
 
-DEADLINES = Deadlines(connect_seconds=1.0, first_seconds=1.0, between_seconds=1.0)
+DEADLINES = Deadlines(connect_seconds=20.0, first_seconds=20.0, between_seconds=20.0)
 
 fake_openai = fixtures.fake_openai
 
