@@ -14,7 +14,7 @@ RETRY_AFTER_SECONDS = 2
 MAX_GENERATIONS = 64
 
 
-class _FreeGrant:
+class FreeGrant:
     """A permit without a quota."""
 
     remaining = Remaining()
@@ -40,7 +40,7 @@ class Permits:
             raise GatewayOverloaded("All generation permits are taken.", retry_after_seconds=RETRY_AFTER_SECONDS)
         self._free -= 1
         try:
-            yield _FreeGrant()
+            yield FreeGrant()
         finally:
             self._free += 1
 

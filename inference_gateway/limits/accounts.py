@@ -86,10 +86,11 @@ class Accounts:
         Raises:
             DatabaseError, RedisError
         """
-        if self._redis is None:
-            return 0
         oldest = time.monotonic() - RECENT_SECONDS
         self._recent = {key: entry for key, entry in self._recent.items() if entry[0] > oldest}
+        self._local.keep_only(self._recent)
+        if self._redis is None:
+            return 0
         for _, bucket in list(self._recent.values()):
             row = await quotas.backlog(bucket.tenant_id, bucket.quota, unknown_is_full=False)
             await self._redis.fill(bucket, row.tokens if bucket.unit == "tokens" else row.requests)

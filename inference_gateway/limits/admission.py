@@ -19,6 +19,7 @@ from inference_gateway.limits.buckets import Taken
 from inference_gateway.limits.fair_queue import Flow
 from inference_gateway.limits.permits import Permits
 from inference_gateway.ports import Grant, Remaining
+from inference_gateway.unset import FreeGrant
 from ops.runtime.telemetry import REGISTRY
 
 MIN_COMPLETION_TOKENS = 16
@@ -126,7 +127,7 @@ class FairAdmission:
             raise
         started_at = time.monotonic()
         try:
-            yield grant or _Unlimited()
+            yield grant or FreeGrant()
         finally:
             self._permits.release(flow, time.monotonic() - started_at)
             if grant is not None:
@@ -152,20 +153,6 @@ class FairAdmission:
         task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-class _Unlimited:
-    """A permit without a quota."""
-
-    remaining = Remaining()
-
-    def spend(self, completion_tokens: int) -> None:
-        """Count nothing."""
-
-    covers_all = True
-
-    def settle(self, usage: Usage | None) -> None:
-        """Give nothing back."""
 
 
 def _retry_after(taken: Taken) -> int:

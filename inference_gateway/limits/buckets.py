@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -128,6 +128,10 @@ class LocalLedger:
         """As `Ledger.fill`, with the share that this process stands for."""
         level = self._levels.setdefault(bucket.key, _Level(0.0, 0, _now_ms()))
         level.used = max(level.used, used * self.SHARE)
+
+    def keep_only(self, keys: Collection[str]) -> None:
+        """Forget the other buckets, unless something that runs holds a part of them."""
+        self._levels = {key: level for key, level in self._levels.items() if key in keys or level.held}
 
     def _left(self, bucket: Bucket) -> float:
         level, now = self._levels[bucket.key], _now_ms()

@@ -98,6 +98,8 @@ class DatabaseMeter:
                 if not away:
                     log.warning("records_wait", waiting=len(self._waiting), error=type(error).__name__)
                 away = True
+            except Exception as error:  # noqa: BLE001 - a fault of ours must not end the writing of all others
+                log.error("records_wait", waiting=len(self._waiting), error=type(error).__name__)  # noqa: TRY400 - rows hold people
 
     async def close(self) -> None:
         """Write what is left; gives up after 5 s without a database, and says how many were lost."""

@@ -284,6 +284,22 @@ async def test_without_redis_half_the_quota_never_none(place: Place) -> None:
             pytest.fail("the records say that all is used")
 
 
+async def test_without_redis_only_what_was_used_lately_is_remembered(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await limit(place, "person", 1000)
+    stale, running = Accounts(None, nothing), Accounts(None, nothing)
+    for accounts in (stale, running):
+        held = await accounts.reserve(caller(place), 60, 10)
+        monkeypatch.setattr("inference_gateway.limits.accounts.RECENT_SECONDS", -1.0)
+        if accounts is stale:
+            accounts.settle(held, held.taken.tokens, 60)
+        await accounts.reconcile()
+    assert not stale._recent
+    assert not stale._local._levels
+    assert len(running._local._levels) == 1, "what runs is held until it ends"
+
+
 async def test_without_redis_and_records_there_is_a_limit_as_well(place: Place) -> None:
     await limit(place, "tenant", 1000, 10)
     drop_pool()
