@@ -44,7 +44,7 @@ async def ask() -> tuple[bool, float]:
     """Whether there was an answer, and after how many seconds."""
     started = time.perf_counter()
     try:
-        await query.fetch_value("SELECT pg_sleep(0.2)")
+        await query.fetch_value("SELECT pg_sleep(0.5)")
     except DatabaseUnavailable:
         return False, time.perf_counter() - started
     return True, time.perf_counter() - started
