@@ -52,12 +52,14 @@ local function read(key, leak)
   local used = math.max(0, tonumber(hash['used']) - (now - tonumber(hash['at'])) * leak)
   return used, held, tonumber(hash['h:' .. process] or 0)
 end
-local function write(key, used, size, leak)
-  redis.call('HSET', key, 'used', number(used), 'at', string.format('%.0f', now))
+local function write(key, used, size, leak, own)
+  local at = string.format('%.0f', now)
+  if own then
+    redis.call('HSET', key, 'used', number(used), 'at', at, 'h:' .. process, string.format('%.0f', own), 't:' .. process, at)
+  else
+    redis.call('HSET', key, 'used', number(used), 'at', at)
+  end
   redis.call('PEXPIRE', key, math.ceil(2 * size / leak) + hold_ms)
-end
-local function hold(key, tokens)
-  redis.call('HSET', key, 'h:' .. process, string.format('%.0f', tokens), 't:' .. process, string.format('%.0f', now))
 end
 """
 
@@ -125,8 +127,7 @@ while at <= #ARGV do
 end
 for i, key in ipairs(KEYS) do
   local one = buckets[i]
-  if one and one.holds then hold(key, one.own) end
-  if one then write(key, one.used, one.size, one.leak) end
+  if one then write(key, one.used, one.size, one.leak, one.holds and one.own) end
 end
 return answers
 """
@@ -138,11 +139,10 @@ FILL_SCRIPT: Final = (
     + """
 local size, leak, unit = of(1, 5)
 local used, held, own = read(KEYS[1], leak)
-write(KEYS[1], math.max(used or 0, tonumber(ARGV[3])), size, leak)
 if redis.call('HEXISTS', KEYS[1], 'h:' .. process) == 0 then
   own = tonumber(ARGV[4])
 end
-if own > 0 then hold(KEYS[1], own) end
+write(KEYS[1], math.max(used or 0, tonumber(ARGV[3])), size, leak, own > 0 and own)
 """
 )
 
