@@ -6,7 +6,8 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.columns.base import Column
 from piccolo.columns.column_types import UUID, BigInt, Integer, Timestamptz
 from piccolo.columns.indexes import IndexMethod
-from piccolo.engine.finder import engine_finder
+
+from db.ddl import add_statements
 
 ID = "2026-11-21T09:35:07:000000"
 VERSION = "1.38.0"
@@ -47,15 +48,7 @@ STATEMENTS = (
 async def forwards() -> MigrationManager:
     """Make the indexes, then add the columns."""
     manager = MigrationManager(migration_id=ID, app_name="lyceum", description=DESCRIPTION)
-
-    async def index() -> None:
-        engine = engine_finder()
-        if engine is None:
-            raise RuntimeError("no engine is configured")
-        for statement in STATEMENTS:
-            await engine.run_ddl(statement)
-
-    manager.add_raw(index)
+    add_statements(manager, STATEMENTS)
     for name, (kind, params) in WORKER.items():
         manager.add_column(
             table_class_name="Worker",

@@ -1,7 +1,8 @@
 """What is asked of the gateway's records, and what a quota may say."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.engine.finder import engine_finder
+
+from db.ddl import sql_migration
 
 ID = "2026-11-21T13:00:01:000000"
 VERSION = "1.38.0"
@@ -30,14 +31,4 @@ STATEMENTS = (
 
 async def forwards() -> MigrationManager:
     """Apply the statements in one transaction."""
-    manager = MigrationManager(migration_id=ID, app_name="lyceum", description=DESCRIPTION)
-
-    async def run() -> None:
-        engine = engine_finder()
-        if engine is None:
-            raise RuntimeError("no engine is configured")
-        for statement in STATEMENTS:
-            await engine.run_ddl(statement)
-
-    manager.add_raw(run)
-    return manager
+    return sql_migration(ID, DESCRIPTION, STATEMENTS)

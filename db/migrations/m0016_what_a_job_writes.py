@@ -2,7 +2,8 @@
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.columns.column_types import ForeignKey
-from piccolo.engine.finder import engine_finder
+
+from db.ddl import add_statements
 
 ID = "2026-11-21T15:30:00:000000"
 VERSION = "1.38.0"
@@ -31,12 +32,5 @@ async def forwards() -> MigrationManager:
         schema=None,
     )
 
-    async def run() -> None:
-        engine = engine_finder()
-        if engine is None:
-            raise RuntimeError("no engine is configured")
-        for statement in STATEMENTS:
-            await engine.run_ddl(statement)
-
-    manager.add_raw(run)
+    add_statements(manager, STATEMENTS)
     return manager
