@@ -1,20 +1,17 @@
-"""Buckets in Redis, shared by all gateways: one script takes from all levels of a request or from none.
-
-A bucket is a hash: `used` at the time `at`, and of each process what it holds (`h:<process>`) and when it said so last
-(`t:<process>`). What a process that died held is let go after three minutes.
-"""
+"""Buckets in Redis, shared by all gateways: one script takes from all levels of a request or from none."""
 
 import asyncio
 import contextvars
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from inference_gateway.limits.buckets import Bucket, Taken
+from inference_gateway.limits.scripts import EXCHANGE_SCRIPT, FILL_SCRIPT, Filled, Shape, Told
 from ops.runtime.ids import new_id
 from ops.runtime.logging import get_logger
 from ops.runtime.redis import Redis, RedisError, ServerScript
@@ -24,127 +21,6 @@ log = get_logger(__name__)
 HOLD_MS = 180_000
 SETTLE_SECONDS = 0.005
 MAX_TOGETHER = 64
-
-# ARGV from `first` on: size, leak per ms, unit (t or r) of each bucket. Sets what has leaked; returns what is left of a bucket.
-_READ: Final = """
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local process, hold_ms = ARGV[1], tonumber(ARGV[2])
-local function of(i, first)
-  local at = first + (i - 1) * 3
-  return tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2]
-end
-local function number(value) return string.format('%.6f', value) end
-local function read(key, leak)
-  local flat, hash, held = redis.call('HGETALL', key), {}, 0
-  if #flat == 0 then return nil end
-  for i = 1, #flat, 2 do hash[flat[i]] = flat[i + 1] end
-  for name, value in pairs(hash) do
-    if string.sub(name, 1, 2) == 'h:' then
-      local who = string.sub(name, 3)
-      if who ~= process and now - tonumber(hash['t:' .. who] or 0) > hold_ms then
-        redis.call('HDEL', key, name, 't:' .. who)
-      else
-        held = held + tonumber(value)
-      end
-    end
-  end
-  local used = math.max(0, tonumber(hash['used']) - (now - tonumber(hash['at'])) * leak)
-  return used, held, tonumber(hash['h:' .. process] or 0)
-end
-local function write(key, used, size, leak, own)
-  local at = string.format('%.0f', now)
-  if own then
-    redis.call('HSET', key, 'used', number(used), 'at', at, 'h:' .. process, string.format('%.0f', own), 't:' .. process, at)
-  else
-    redis.call('HSET', key, 'used', number(used), 'at', at)
-  end
-  redis.call('PEXPIRE', key, math.ceil(2 * size / leak) + hold_ms)
-end
-"""
-
-# ARGV from 3 on: size, leak per ms, unit of each bucket; how many are settled, and of each of those its place, what was reserved
-# and used of it, how many requests come back; then of each request what it wants, its least, how many buckets it counts for, and
-# their places. A settled bucket that Redis has lost is left to be rebuilt. Returns of each request {-1, unknown buckets…}, or
-# {allowed, tokens, tokens left, requests left (-1: no limit), ms until enough has leaked, ms until all has}.
-EXCHANGE_SCRIPT: Final = (
-    _READ
-    + """
-local buckets = {}
-for i, key in ipairs(KEYS) do
-  local size, leak, unit = of(i, 3)
-  local used, held, own = read(key, leak)
-  buckets[i] = used and {size = size, leak = leak, unit = unit, used = used, held = held, own = own, holds = false}
-end
-local function settle(one, reserved, used, back)
-  if one and one.unit == 't' then
-    local own = math.max(0, one.own - reserved)
-    one.held, one.own, one.holds = one.held - one.own + own, own, true
-    one.used = one.used + used
-  elseif one then
-    one.used = math.max(0, one.used - back)
-  end
-end
-local function take(wanted, least, first, count)
-  local mine, unknown = {}, {-1}
-  for at = first, first + count - 1 do
-    local i = tonumber(ARGV[at])
-    if buckets[i] then mine[#mine + 1] = buckets[i] else unknown[#unknown + 1] = i end
-  end
-  if #unknown > 1 then return unknown end
-  local tokens, wait, reset, left = wanted, 0, 0, {t = -1, r = -1}
-  for _, one in ipairs(mine) do
-    local free = math.floor(one.size - one.used - one.held)
-    local needed = one.unit == 't' and least or 1
-    if one.unit == 't' then tokens = math.min(tokens, free) end
-    if free < needed then wait = math.max(wait, (needed - free) / one.leak) end
-  end
-  local allowed = wait == 0
-  for _, one in ipairs(mine) do
-    if allowed and one.unit == 't' then
-      one.held, one.own, one.holds = one.held + tokens, one.own + tokens, true
-    elseif allowed then
-      one.used = one.used + 1
-    end
-    local free = math.max(0, math.floor(one.size - one.used - one.held))
-    left[one.unit] = left[one.unit] < 0 and free or math.min(left[one.unit], free)
-    reset = math.max(reset, (one.used + one.held) / one.leak)
-  end
-  return {allowed and 1 or 0, allowed and tokens or 0, left.t, left.r, math.ceil(wait), math.ceil(reset)}
-end
-local at = 3 + 3 * #KEYS
-local settled = tonumber(ARGV[at])
-at = at + 1
-for _ = 1, settled do
-  settle(buckets[tonumber(ARGV[at])], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]))
-  at = at + 4
-end
-local answers = {}
-while at <= #ARGV do
-  local count = tonumber(ARGV[at + 2])
-  answers[#answers + 1] = take(tonumber(ARGV[at]), tonumber(ARGV[at + 1]), at + 3, count)
-  at = at + 3 + count
-end
-for i, key in ipairs(KEYS) do
-  local one = buckets[i]
-  if one then write(key, one.used, one.size, one.leak, one.holds and one.own) end
-end
-return answers
-"""
-)
-
-# ARGV[3] what is used at least, ARGV[4] what this process holds, should the bucket know nothing of it.
-FILL_SCRIPT: Final = (
-    _READ
-    + """
-local size, leak, unit = of(1, 5)
-local used, held, own = read(KEYS[1], leak)
-if redis.call('HEXISTS', KEYS[1], 'h:' .. process) == 0 then
-  own = tonumber(ARGV[4])
-end
-write(KEYS[1], math.max(used or 0, tonumber(ARGV[3])), size, leak, own > 0 and own)
-"""
-)
 
 
 class _Ask(msgspec.Struct, frozen=True):
@@ -216,8 +92,10 @@ class RedisLedger:
 
     async def fill(self, bucket: Bucket, used: float) -> None:
         """As `Ledger.fill`; what this process holds is said again where Redis has forgotten it."""
-        held = self._held[bucket.key]
-        await self._fill([bucket.key], [self._process, HOLD_MS, used, held, *_shapes([bucket])])
+        filled = Filled(
+            process=self._process, hold_ms=HOLD_MS, bucket=_shape(bucket), used=used, held=self._held[bucket.key]
+        )
+        await self._fill([bucket.key], [msgspec.msgpack.encode(filled)])
 
     async def _ask_all(self, tenant_id: UUID) -> None:
         """Ask for a tenant's requests until none waits."""
@@ -252,13 +130,15 @@ class RedisLedger:
         buckets = {bucket.key: bucket for ask in asked for bucket in ask.buckets}
         buckets |= {key: one.bucket for key, one in owed.items()}
         places = {key: place for place, key in enumerate(buckets, 1)}
-        arguments: list[str | float] = [self._process, HOLD_MS, *_shapes(buckets.values()), len(owed)]
-        for key, one in owed.items():
-            arguments += (places[key], one.reserved, one.used, one.requests_back)
-        for ask in asked:
-            arguments += (ask.wanted, ask.least, len(ask.buckets), *(places[bucket.key] for bucket in ask.buckets))
+        told = Told(
+            process=self._process,
+            hold_ms=HOLD_MS,
+            buckets=[_shape(bucket) for bucket in buckets.values()],
+            settled=[(places[key], one.reserved, one.used, one.requests_back) for key, one in owed.items()],
+            asked=[(ask.wanted, ask.least, [places[bucket.key] for bucket in ask.buckets]) for ask in asked],
+        )
         try:
-            answers = await self._exchange(list(buckets), arguments)
+            answers = await self._exchange(list(buckets), [msgspec.msgpack.encode(told)])
         except RedisError as error:
             if owed:
                 log.warning("quotas_not_settled", buckets=len(owed), error=type(error).__name__)
@@ -309,9 +189,5 @@ def _taken(answer: Sequence[int], buckets: Sequence[Bucket]) -> Taken:
     )
 
 
-def _shape(bucket: Bucket) -> tuple[int, str, str]:
-    return bucket.size, repr(bucket.leak_per_ms), bucket.unit[0]
-
-
-def _shapes(buckets: Iterable[Bucket]) -> list[str | float]:
-    return [part for bucket in buckets for part in _shape(bucket)]
+def _shape(bucket: Bucket) -> Shape:
+    return bucket.size, bucket.leak_per_ms, bucket.unit
