@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 from contextlib import aclosing, suppress
 
 import msgspec
@@ -150,7 +151,10 @@ async def test_leaving_cancels_all_the_way_to_the_server_behind(client: GatewayC
     async with aclosing(client.stream_chat(ASK)) as stream:
         await anext(stream)
 
+    left_at = time.monotonic()
     await eventually(lambda: bool(fake_openai.disconnects), why="the generation goes on")
+
+    assert fake_openai.disconnects[0] - left_at < 0.5
 
 
 async def test_more_generations_than_permits_are_refused_and_permits_come_back(fake_openai: FakeServer) -> None:

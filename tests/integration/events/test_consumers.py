@@ -184,7 +184,7 @@ async def test_an_entry_wakes_the_loop(bus: Bus, monkeypatch: pytest.MonkeyPatch
         for _ in range(3):
             ids += await bus.emit()
             await bus.relay.tick()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(3):
                 while await bus.ledger.rows() != ids:
                     await asyncio.sleep(0.01)
     finally:

@@ -102,7 +102,7 @@ async def test_a_clock_that_stands_still_makes_room_for_the_other(database: Data
     silent, other = (SessionLock(database.url, LEADER_LOCK_CLASS, 1, silence_seconds=2.0) for _ in range(2))
     assert await silent.acquire(wait=False)
     assert not await other.acquire(wait=False)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(5):
         while not await other.acquire(wait=False):
             await asyncio.sleep(0.1)
     assert silent.lost.is_set()

@@ -22,7 +22,6 @@ from db.repositories.jobs import JobRow
 from db.unit_of_work import UnitOfWork, unit_of_work
 from ops.runtime.ids import JobId, new_id
 from tests.integration.jobs.conftest import Someone
-from tests.processes import PATIENCE_SECONDS
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -175,7 +174,7 @@ async def test_a_cancelled_job_stops_and_tells_the_domain(bench: Bench) -> None:
     task = await bench.begun(job_id)
     async with unit_of_work() as uow:
         await jobs.request_cancel(uow, job_id, bench.someone.tenant_id)
-    await asyncio.wait_for(task, PATIENCE_SECONDS)
+    await asyncio.wait_for(task, 5)
     assert ((await bench.row(job_id)).state, bench.stopped) == ("cancelled", True)
     assert [end.error for end in bench.ends] == [None]
 
@@ -186,7 +185,7 @@ async def test_a_job_taken_away_stops_here_and_writes_nothing(bench: Bench) -> N
     (lost,) = await job_upkeep.lost_jobs()  # nobody holds this worker's lock
     async with unit_of_work() as uow:
         await job_upkeep.give_back(uow, lost)
-    await asyncio.wait_for(task, PATIENCE_SECONDS)
+    await asyncio.wait_for(task, 5)
     assert ((await bench.row(job_id)).state, bench.stopped, bench.ends) == ("waiting", True, [])
 
 
@@ -194,7 +193,7 @@ async def test_a_worker_told_to_stop_hands_its_jobs_back(bench: Bench) -> None:
     job_id = await bench.accept(bench.sleep)
     task = await bench.begun(job_id)
     bench.runner.hand_back()
-    await asyncio.wait_for(task, PATIENCE_SECONDS)
+    await asyncio.wait_for(task, 5)
     row = await bench.row(job_id)
     assert (row.state, bench.stopped, row.max_attempts) == ("queued", True, KIND.retry.max_attempts + 1)
     await bench.runner.run(job_id)  # a message that was under way

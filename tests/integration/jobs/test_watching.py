@@ -98,10 +98,10 @@ async def test_events_come_numbered_to_the_last_and_from_any_number(scene: Scene
     await scene.happen()
     await asyncio.sleep(0.2)
     await scene.happen(end=True)
-    numbers = await asyncio.wait_for(whole, PATIENCE_SECONDS)
+    numbers = await asyncio.wait_for(whole, 5)
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) >= 3
-    assert await asyncio.wait_for(rest, PATIENCE_SECONDS) == numbers[1:]
+    assert await asyncio.wait_for(rest, 5) == numbers[1:]
 
 
 async def test_over_http_a_stream_is_buffered_by_nobody_and_resumes(scene: Scene) -> None:
@@ -148,7 +148,7 @@ async def test_a_revoked_session_ends_the_stream(scene: Scene) -> None:
     await asyncio.sleep(0.3)
     assert not ended.done()
     assert (await client.delete("/api/v1/me/sessions")).is_success
-    problem = await asyncio.wait_for(ended, PATIENCE_SECONDS)
+    problem = await asyncio.wait_for(ended, 5)
     assert (problem["status"], problem["type"]) == (401, "/problems/session-ended")
 
 
@@ -159,7 +159,7 @@ async def test_a_lost_right_ends_the_stream(scene: Scene) -> None:
     for grant in await rights.list_grants(scene.administrator, scene.operator.user_id):
         await rights.take(scene.administrator, scene.operator.user_id, grant.id)
     await scene.happen()
-    problem = await asyncio.wait_for(ended, PATIENCE_SECONDS)
+    problem = await asyncio.wait_for(ended, 5)
     assert (problem["status"], problem["type"]) == (404, "/problems/job-not-found")
 
 
@@ -191,5 +191,5 @@ async def test_without_the_database_the_stream_waits(scene: Scene, monkeypatch: 
     await asyncio.sleep(0.4)
     assert not reading.done()
     away = False
-    kinds = await asyncio.wait_for(reading, PATIENCE_SECONDS)
+    kinds = await asyncio.wait_for(reading, 5)
     assert "problem" not in kinds

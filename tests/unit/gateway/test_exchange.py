@@ -61,6 +61,17 @@ async def asked(exchanges: Exchanges) -> tuple[int, bytes]:
         return reply.status, body
 
 
+async def read_late(exchanges: Exchanges) -> int:
+    """Return the size of an answer that nobody reads at first: until then no more of it may come than fits."""
+    async with exchanges.ask(REQUEST) as reply:
+        await asyncio.sleep(0.1)
+        assert reply._size < exchange.HIGH_WATER_BYTES + 1024 * 1024
+        seen = 0
+        while data := await reply.read():
+            seen += len(data)
+    return seen
+
+
 async def test_a_connection_is_used_again() -> None:
     async with serving(OK, CHUNKED + b"3\r\nabc\r\n0\r\n\r\n", OK) as place:
         exchanges = place.exchanges()
@@ -146,13 +157,7 @@ async def test_who_stops_reading_takes_the_connection_with_him() -> None:
 async def test_a_long_answer_waits_for_its_reader() -> None:
     size = 8 * 1024 * 1024
     async with serving(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (size, b"x" * size)) as place:
-        async with place.exchanges().ask(REQUEST) as reply:
-            await asyncio.sleep(0.1)
-            assert reply._size < exchange.HIGH_WATER_BYTES + 1024 * 1024
-            seen = 0
-            while data := await reply.read():
-                seen += len(data)
-        assert seen == size
+        assert await read_late(place.exchanges()) == size
 
 
 async def test_idle_connections_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,13 +227,7 @@ async def test_a_long_answer_over_tls_waits_for_its_reader(trusted: ssl.SSLConte
     size = 8 * 1024 * 1024
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (size, b"x" * size)
     async with serving(answer, tls=trusted) as place:
-        async with place.exchanges(SECURE).ask(REQUEST) as reply:
-            await asyncio.sleep(0.1)
-            assert reply._size < exchange.HIGH_WATER_BYTES + 1024 * 1024
-            seen = 0
-            while data := await reply.read():
-                seen += len(data)
-        assert seen == size
+        assert await read_late(place.exchanges(SECURE)) == size
 
 
 async def test_a_certificate_of_an_unknown_authority_is_refused(tls: ssl.SSLContext) -> None:
