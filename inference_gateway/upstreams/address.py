@@ -61,10 +61,15 @@ def is_refused(host: str) -> bool:
 
 
 def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that `host` writes, None for a name."""
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        pass
+        return _number_for_connect(host)
+
+
+def _number_for_connect(host: str) -> ipaddress.IPv4Address | None:
+    """Read also what `connect` takes for a number and the standard notation does not: `127.1`, `0x7f000001`, `017700000001`."""
     try:
         return ipaddress.IPv4Address(socket.inet_aton(host))
     except (OSError, UnicodeEncodeError):
