@@ -91,7 +91,7 @@ _CANDIDATE = """
            EXISTS (SELECT FROM jobs j
                WHERE j.queue = candidate.queue AND j.state IN ('queued', 'waiting') AND j.pushed_at IS NOT NULL
                  AND j.priority < candidate.priority AND j.kind || '' = ANY($2) AND j.cancel_requested_at IS NULL
-                 AND (j.waits_for = 'place' OR (j.waits_for IS NULL AND coalesce(j.retry_at, now()) <= now()))) AS is_overtaken,
+                 AND {can_start}) AS is_overtaken,
            concat(
                pg_advisory_xact_lock_shared(hashtextextended('queue:' || tenant_id || ':' || queue, 0)),
                pg_advisory_xact_lock(hashtextextended(kind || ':' || tenant_id, 0)),
@@ -155,13 +155,13 @@ async def _note_push(job_id: UUID) -> None:
 async def _choose(job_id: UUID, kinds: Sequence[str], tried: Sequence[UUID]) -> _Choice | None:
     return await query.fetch_one(
         _Choice,
-        """SELECT b.id AS best, coalesce(b.priority < own.priority, false) AND own.id <> ALL($3) AS overtakes,
+        f"""SELECT b.id AS best, coalesce(b.priority < own.priority, false) AND own.id <> ALL($3) AS overtakes,
                   own.pushed_at IS NOT NULL AS is_noted
            FROM jobs own LEFT JOIN LATERAL (
                SELECT j.id, j.priority FROM jobs j
                WHERE j.queue = own.queue AND j.state IN ('queued', 'waiting') AND j.pushed_at IS NOT NULL
                  AND j.id <> own.id AND j.id <> ALL($3) AND j.kind || '' = ANY($2) AND j.cancel_requested_at IS NULL
-                 AND (j.waits_for = 'place' OR (j.waits_for IS NULL AND coalesce(j.retry_at, now()) <= now()))
+                 AND {CAN_START_NOW.format(job="j")}
                ORDER BY j.priority, j.pushed_at LIMIT 1) b ON true
            WHERE own.id = $1""",
         job_id,
@@ -189,7 +189,7 @@ async def _take(
         row = await query.fetch_one(
             _Candidate,
             # Not SKIP LOCKED at first: whoever pushed the job may be noting so, and its message comes once.
-            _CANDIDATE.format(skipping="" if wait else "SKIP LOCKED"),
+            _CANDIDATE.format(can_start=CAN_START_NOW.format(job="j"), skipping="" if wait else "SKIP LOCKED"),
             job_id,
             list(kinds),
             worker_id,

@@ -10,7 +10,7 @@ import msgspec
 
 from db import query
 from db.jobs import Claim, EndedJob, JobError, JobState
-from db.repositories.claims import LOSSES_IN_COMPANY
+from db.repositories.claims import CAN_START_NOW, LOSSES_IN_COMPANY
 from db.repositories.job_upkeep import STUCK, PushRow, StuckJob
 from db.repositories.jobs import add_event, bury
 from db.unit_of_work import UnitOfWork, unit_of_work
@@ -21,8 +21,8 @@ PREDECESSOR_FAILED = JobError(type="predecessor-failed", detail="The job before 
 
 _CHILD_LIVES = "EXISTS (SELECT FROM jobs c WHERE c.parent_id = j.id AND c.state IN ('queued', 'waiting', 'running'))"
 _CHILD_FAILED = "EXISTS (SELECT FROM jobs c WHERE c.parent_id = j.id AND c.state IN ('dead', 'cancelled'))"
-_COULD_START = """j.state IN ('queued', 'waiting') AND j.pushed_at IS NULL AND j.cancel_requested_at IS NULL
-    AND (j.waits_for = 'place' OR (j.waits_for IS NULL AND coalesce(j.retry_at, now()) <= now()))"""
+_COULD_START = f"""j.state IN ('queued', 'waiting') AND j.pushed_at IS NULL AND j.cancel_requested_at IS NULL
+    AND {CAN_START_NOW.format(job="j")}"""
 _AWAITS_CHILDREN = "j.state = 'waiting' AND j.waits_for = 'children'"
 _AWAITS_PREDECESSOR = "j.state = 'waiting' AND j.waits_for = 'predecessor'"
 
