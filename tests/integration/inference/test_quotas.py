@@ -23,7 +23,7 @@ from inference_gateway.limits.permits import PermitLimits, Permits
 from ops.runtime.ids import new_id
 from ops.runtime.redis import Redis, ServerScript, open_redis, open_redis_blocking
 from tests.integration.inference.conftest import Place, add, ago, log_row
-from tests.processes import eventually
+from tests.processes import PATIENCE_SECONDS, eventually
 
 DAY = 86_400
 TRIES = 10
@@ -158,9 +158,14 @@ async def test_who_leaves_while_redis_is_asked_holds_nothing(place: Place, redis
     await limit(place, "tenant", 1_000, 10)
     accounts = Accounts(redis, nothing)
     await accounts.reserve(caller(place), 1, 1)
+    assert accounts._redis is not None
+    asked = accounts._redis._asked
     leaving = [asyncio.create_task(accounts.reserve(caller(place), 300, 300)) for _ in range(5)]
-    while not (accounts._redis and accounts._redis._asking):
-        await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(asked.get(place.tenant_id, ())) < len(leaving):
+            await asyncio.sleep(0)
+        while asked[place.tenant_id]:  # until they are on their way
+            await asyncio.sleep(0)
     for one in leaving:
         one.cancel()
     await asyncio.gather(*leaving, return_exceptions=True)
