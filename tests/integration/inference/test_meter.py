@@ -1,7 +1,10 @@
 """Records from the pipe to Postgres: exact, never blocking, nothing lost on a clean stop, text only with consent."""
 
+import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
+
+import pytest
 
 from db import query
 from db.repositories.quotas import PolicyRow, put_policy
@@ -15,6 +18,7 @@ from inference_gateway.records.prices import Price
 from inference_gateway.records.runs import Runs
 from ops.runtime.crypto import new_key, wrap_key
 from tests.integration.inference.conftest import Place
+from tests.processes import PATIENCE_SECONDS
 
 MASTER = b"m" * 32
 RUN = Run(request=ChatRequest(messages=(ChatMessage(role="user", content="secret question"),)), answer="secret answer")
@@ -62,6 +66,28 @@ async def test_too_many_are_counted_and_one_bad_row_takes_no_other_with_it(place
     taken.record(record(place, 99))
     await taken.close()
     assert await count() == 9
+
+
+async def test_a_fault_that_nobody_foresaw_does_not_end_the_writing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference_gateway.records.meter.FLUSH_SECONDS", 0.01)
+    taken, flush, faults = meter(), DatabaseMeter.flush, [RuntimeError("a fault"), RuntimeError("another")]
+
+    async def fails_twice(self: DatabaseMeter) -> None:
+        if faults:
+            raise faults.pop()
+        await flush(self)
+
+    monkeypatch.setattr(DatabaseMeter, "flush", fails_twice)
+    writing = asyncio.create_task(taken.run())
+    taken.record(record(place))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await count():
+            await asyncio.sleep(0.01)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    assert not faults
 
 
 async def test_text_is_kept_with_consent_only_and_sealed_for_its_person(
