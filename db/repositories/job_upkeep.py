@@ -20,7 +20,7 @@ Unwanted = Literal["expired", "cancelled"]
 WORKER_LOST = JobError(type="worker-lost", detail="The worker stopped in the middle of the work.")
 EXPIRED = JobError(type="expired", detail="The job waited longer than its kind allows.")
 LONGEST_WAIT_SECONDS = 10
-"""After a worker's death, for a job that has lost several: with the time to notice the death it runs again within 15 s."""
+"""After a worker's death, for a job that has lost several: with the time to notice the death it may run again within 15 s."""
 
 
 class PushRow(msgspec.Struct, frozen=True, kw_only=True):
